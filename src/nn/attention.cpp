@@ -1,0 +1,67 @@
+#include "nn/attention.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace refrag::nn {
+namespace {
+
+constexpr std::int64_t kBlockRows = 256;  // a mask of [256, P + T] is 16 MB of fp32 at 16,384 positions
+
+/// One row sees all keys: the queries that share a key/value head are rows of one product, so no head is copied.
+at::Tensor attend_one(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values) {
+  const std::int64_t groups = keys.size(0);
+  const at::Tensor rows = q.view({groups, 1, -1, q.size(2)});  // [G, 1, H / G, h]
+  return at::scaled_dot_product_attention(rows, keys.unsqueeze(1), values.unsqueeze(1)).reshape({1, -1});
+}
+
+/// Key/value heads as the batch, their queries as heads: [T, H, h] -> [G, H / G, T, h], a view.
+at::Tensor by_group(const at::Tensor& q, std::int64_t groups) {
+  return q.unflatten(1, {groups, -1}).permute({1, 2, 0, 3});
+}
+
+/// [G, S, h] seen by all queries of its group, [G, H / G, S, h] with stride 0: a view.
+at::Tensor for_each_query(const at::Tensor& heads, std::int64_t queries) {
+  return heads.unsqueeze(1).expand({-1, queries, -1, -1});
+}
+
+}  // namespace
+
+at::Tensor attend_causal(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values) {
+  const std::int64_t rows = q.size(0);
+  const std::int64_t past = keys.size(1) - rows;
+  if (rows == 1) return attend_one(q, keys, values);
+
+  const at::Tensor grouped = by_group(q, keys.size(0));  // [G, H / G, T, h]
+  const at::Tensor k = for_each_query(keys, grouped.size(1));
+  const at::Tensor v = for_each_query(values, grouped.size(1));
+  at::Tensor out;
+  if (past == 0) {
+    out = at::scaled_dot_product_attention(grouped, k, v, /*attn_mask=*/{}, /*dropout_p=*/0.0, /*is_causal=*/true);
+  } else {
+    // is_causal would align the mask with the first key, not the last: blocks of rows with a mask of their own, each
+    // over the keys up to its last row.
+    std::vector<at::Tensor> blocks;
+    for (std::int64_t first = 0; first < rows; first += kBlockRows) {
+      const std::int64_t count = std::min(kBlockRows, rows - first);
+      const std::int64_t seen = past + first + count;
+      const at::Tensor mask = at::ones({count, seen}, q.options().dtype(at::kBool)).tril(past + first);
+      blocks.push_back(at::scaled_dot_product_attention(grouped.narrow(2, first, count), k.narrow(2, 0, seen),
+                                                        v.narrow(2, 0, seen), mask));
+    }
+    out = blocks.size() == 1 ? blocks[0] : at::cat(blocks, 2);
+  }
+  return out.permute({2, 0, 1, 3}).reshape({rows, -1});
+}
+
+at::Tensor attend_all(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) {
+  std::optional<at::Tensor> seen;
+  if (mask.defined()) seen = mask.unsqueeze(1).unsqueeze(1);  // [B, 1, 1, L]
+  return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), seen)
+      .transpose(1, 2)
+      .flatten(2);
+}
+
+}  // namespace refrag::nn
