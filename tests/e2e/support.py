@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import urllib.error
@@ -14,6 +15,9 @@ BUILD = pathlib.Path(os.environ["REFRAG_BUILD_DIR"])
 MODEL = SOURCE / "models" / "refrag-tiny"
 PACKAGES = SOURCE / "data" / "packages-heldout.jsonl"
 DOCUMENTS = SOURCE / "tests" / "data" / "documents"
+
+# Whoever runs the tests in the background of a shell has SIGINT ignored, and our programs would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def refrag(*arguments, stdin=None, expect=0, environment=None):

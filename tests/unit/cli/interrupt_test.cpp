@@ -31,7 +31,12 @@ struct sigaction in_force() {
 
 void do_nothing(int) {}
 
-TEST(InterruptTest, TheFirstSignalIsNotedAndTheSecondIsNot) {
+/// Ctrl-C as a terminal's programs have it, whatever the tests were started by: a shell's background job ignores it.
+class InterruptTest : public testing::Test {
+  const HandledAs as_in_a_terminal_{SIG_DFL};
+};
+
+TEST_F(InterruptTest, TheFirstSignalIsNotedAndTheSecondIsNot) {
   const InterruptGuard guard;
   EXPECT_FALSE(InterruptGuard::interrupted());
 
@@ -41,12 +46,12 @@ TEST(InterruptTest, TheFirstSignalIsNotedAndTheSecondIsNot) {
   EXPECT_EQ(in_force().sa_handler, SIG_DFL);
 }
 
-TEST(InterruptTest, ASignalEndsAWait) {
+TEST_F(InterruptTest, ASignalEndsAWait) {
   const InterruptGuard guard;
   EXPECT_EQ(in_force().sa_flags & SA_RESTART, 0);
 }
 
-TEST(InterruptTest, WhatWasIgnoredStaysIgnored) {
+TEST_F(InterruptTest, WhatWasIgnoredStaysIgnored) {
   const HandledAs ignored(SIG_IGN);
   const InterruptGuard guard;
 
@@ -55,13 +60,13 @@ TEST(InterruptTest, WhatWasIgnoredStaysIgnored) {
   EXPECT_FALSE(InterruptGuard::interrupted());
 }
 
-TEST(InterruptTest, WhatWasInForceIsAgain) {
+TEST_F(InterruptTest, WhatWasInForceIsAgain) {
   const HandledAs own(do_nothing);
   { const InterruptGuard guard; }
   EXPECT_EQ(in_force().sa_handler, do_nothing);
 }
 
-TEST(InterruptTest, AWaitThatNoSignalEndsIsToldOfIt) {
+TEST_F(InterruptTest, AWaitThatNoSignalEndsIsToldOfIt) {
   const InterruptGuard guard;
   std::promise<void> told;
   const std::jthread watch = on_interrupt([&] { told.set_value(); });
@@ -71,7 +76,7 @@ TEST(InterruptTest, AWaitThatNoSignalEndsIsToldOfIt) {
   EXPECT_EQ(told.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
 }
 
-TEST(InterruptTest, AWatchThatIsNotNeededEndsAtOnceAndActsNot) {
+TEST_F(InterruptTest, AWatchThatIsNotNeededEndsAtOnceAndActsNot) {
   const InterruptGuard guard;
   bool acted = false;
   {

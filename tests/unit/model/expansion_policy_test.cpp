@@ -33,7 +33,8 @@ TEST_F(ExpansionPolicyTest, ReadsTheQuestion) {
   const auto policy = load();
 
   EXPECT_EQ(policy->forward(question_, context_).sizes(), (std::vector<std::int64_t>{6}));
-  EXPECT_FALSE(at::allclose(policy->forward(question_, context_), policy->forward(question_ * 2, context_)));
+  EXPECT_FALSE(
+      at::allclose(policy->forward(question_, context_), policy->forward(question_ * 2, context_), 1e-5, 1e-5));
 }
 
 TEST_F(ExpansionPolicyTest, SeesTheContextAloneInTheChunksOnlyVariant) {

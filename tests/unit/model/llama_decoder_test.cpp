@@ -220,7 +220,7 @@ TEST_F(LlamaDecoderTest, ReadsItsWeightsWhenItFirstRuns) {
     return decoder->logits(decoder->forward(decoder->embed(some_ids(4))));
   }();
 
-  EXPECT_EQ(worst_difference(logits, expected), 0.0);
+  EXPECT_LE(worst_difference(logits, expected), 1e-5);
   const at::Tensor x = decoder->embed(some_ids(4)).requires_grad_(true);
   decoder->logits(decoder->forward(x)).sum().backward();  // weights that serving read first take part in training too
   EXPECT_TRUE(x.grad().defined());
