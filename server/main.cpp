@@ -1,3 +1,5 @@
+#include <semaphore.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -42,29 +44,45 @@ std::shared_ptr<Backend> load_backend(const ServerConfig& config) {
                                    engine_config(config));
 }
 
-/// SIGTERM and SIGINT, taken by whoever waits for them and by nobody else. Blocked before any thread is started, as
-/// threads inherit that.
+sem_t told_to_end;  // a signal handler can reach nothing but a global
+
+/// SIGTERM and SIGINT, noted instead of ending the process. Handled, not blocked and waited for: libraries start
+/// threads before main that block nothing, and a signal nobody handles ends the process through them.
 class EndingSignals {
  public:
   EndingSignals() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    ::sem_init(&told_to_end, 0, 0);
+    handle_both(note);
   }
   void wait() const {
-    int taken = 0;
-    sigwait(&signals_, &taken);
+    while (::sem_wait(&told_to_end) != 0) {
+    }
   }
   bool wait_for_a_moment() const {
-    const timespec moment{0, 50'000'000};
-    return sigtimedwait(&signals_, nullptr, &moment) > 0;
+    timespec until{};
+    ::clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 50'000'000;
+    until.tv_sec += until.tv_nsec / 1'000'000'000;
+    until.tv_nsec %= 1'000'000'000;
+    return ::sem_timedwait(&told_to_end, &until) == 0;
   }
   /// From now on a signal ends the process at once: for whoever asks twice.
-  void release() const { pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr); }
+  void release() const { handle_both(SIG_DFL); }
 
  private:
-  sigset_t signals_;
+  static void note(int) { ::sem_post(&told_to_end); }
+  static void handle_both(void (*handler)(int)) {
+    handle(SIGTERM, handler);
+    struct sigaction before = {};
+    ::sigaction(SIGINT, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) handle(SIGINT, handler);  // a shell's background job has no Ctrl-C
+  }
+  static void handle(int signal, void (*handler)(int)) {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(signal, &action, nullptr);
+  }
 };
 
 /// The backend, or nothing where a signal came first: there is no use in loading on.

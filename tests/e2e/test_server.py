@@ -120,6 +120,15 @@ class HttpApi(unittest.TestCase):
         self.assertEqual(server.request("GET", "/readyz")[0], 200)
         self.assertEqual(server.terminate(), 0)
 
+    def test_sigterm_while_it_loads_ends_it_in_order(self):
+        # Threads that libraries start before main block no signal: none may end the process through them.
+        for _ in range(3):
+            with subprocess.Popen([BIN / "refrag-server", "--port", "0", "--model", MODEL], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True) as process:
+                self.assertIn("loading", process.stderr.readline())
+                process.terminate()
+                self.assertEqual(process.wait(timeout=60), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
