@@ -32,6 +32,10 @@ HttpResponse response_of(const Error& error, const std::string& request_id) {
 
 std::string to_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+void refuse_field(const std::string& param, const std::string& text) {
+  throw Error(ErrorCode::kInvalidArgument, text, param);
+}
+
 int status_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:

@@ -18,6 +18,9 @@ int status_of(ErrorCode code);
 std::string error_json(const Error& error);
 std::string error_json(int status, const std::string& code, const std::string& message);
 
+/// A request that cannot be served as it is: kInvalidArgument with the name of the field.
+[[noreturn]] void refuse_field(const std::string& param, const std::string& text);
+
 /// The answer to whatever a handler threw. A fault of ours is logged with `request_id` and told without its insides.
 HttpResponse error_response(std::exception_ptr thrown, const std::string& request_id);
 

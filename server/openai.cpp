@@ -20,10 +20,6 @@ constexpr std::size_t kMaxMessages = 1024;
 constexpr std::size_t kMaxEmbeddingInputs = 2048;  // as OpenAI has it
 constexpr std::int64_t kMaxTopLogprobs = 20;
 
-[[noreturn]] void fail(const std::string& param, const std::string& text) {
-  throw Error(ErrorCode::kInvalidArgument, text, param);
-}
-
 /// For options that exist elsewhere: the values that ask for nothing pass, others are refused by name.
 void accept_only(JsonReader& reader, const char* name, std::initializer_list<Json> accepted) {
   const Json& found = reader.value(name);
@@ -49,7 +45,7 @@ CompletionRequest parse_shared(JsonReader& reader, const ModelInfo& model) {
   request.query.stop = parse_stops(reader);
   request.stream = reader.boolean("stream", false);
   if (reader.has("stream_options") && !request.stream) {
-    fail("stream_options", "stream_options is set without stream; expected stream: true");
+    refuse_field("stream_options", "stream_options is set without stream; expected stream: true");
   }
   JsonReader options = reader.object("stream_options");
   request.include_usage = options.boolean("include_usage", false);
@@ -95,19 +91,19 @@ void parse_messages(JsonReader& reader, Query& query, const RequestLimits& limit
   for (JsonReader& entry : reader.objects("messages")) {
     messages.push_back(parse_message(entry));
     if (messages.back().content.size() > limits.max_text_bytes) {
-      fail(entry.path_of("content"), message(entry.path_of("content"), " has ", messages.back().content.size(),
-                                             " bytes; expected at most ", limits.max_text_bytes));
+      refuse_field(entry.path_of("content"), message(entry.path_of("content"), " has ", messages.back().content.size(),
+                                                     " bytes; expected at most ", limits.max_text_bytes));
     }
   }
   if (messages.empty() || messages.size() > kMaxMessages) {
-    fail("messages", message("messages has ", messages.size(), " entries; expected 1 to ", kMaxMessages));
+    refuse_field("messages", message("messages has ", messages.size(), " entries; expected 1 to ", kMaxMessages));
   }
   const std::string last = message("messages[", messages.size() - 1, ']');
   if (messages.back().role != "user") {
-    fail(last + ".role",
-         message(last, ".role is ", messages.back().role, "; expected the last message to be the user's"));
+    refuse_field(last + ".role",
+                 message(last, ".role is ", messages.back().role, "; expected the last message to be the user's"));
   }
-  if (messages.back().content.empty()) fail(last + ".content", last + ".content is empty; expected a question");
+  if (messages.back().content.empty()) refuse_field(last + ".content", last + ".content is empty; expected a question");
   query.question = std::move(messages.back().content);
   messages.pop_back();
   query.history = std::move(messages);
@@ -117,7 +113,7 @@ void parse_chat_logprobs(JsonReader& reader, CompletionRequest& request) {
   request.logprobs = reader.boolean("logprobs", false);
   request.top_logprobs = static_cast<std::size_t>(reader.integer("top_logprobs", 0, 0, kMaxTopLogprobs));
   if (request.top_logprobs > 0 && !request.logprobs) {
-    fail("top_logprobs", "top_logprobs is set without logprobs; expected logprobs: true");
+    refuse_field("top_logprobs", "top_logprobs is set without logprobs; expected logprobs: true");
   }
 }
 
@@ -125,7 +121,7 @@ std::size_t parse_chat_max_tokens(JsonReader& reader, const RequestLimits& limit
   const bool is_old_name = !reader.has("max_completion_tokens") && reader.has("max_tokens");
   const std::size_t tokens = parse_max_tokens(reader, is_old_name ? "max_tokens" : "max_completion_tokens", limits);
   if (parse_max_tokens(reader, "max_tokens", limits) != tokens && reader.has("max_tokens")) {
-    fail("max_tokens", "max_tokens and max_completion_tokens differ; expected one of them");
+    refuse_field("max_tokens", "max_tokens and max_completion_tokens differ; expected one of them");
   }
   reader.ignore("max_completion_tokens");
   return tokens;
@@ -153,7 +149,7 @@ std::string parse_prompt(JsonReader& reader, const RequestLimits& limits) {
   }
   const std::vector<std::string> prompts = reader.texts("prompt");
   if (prompts.size() != 1 || prompts.front().empty()) {
-    fail("prompt", message("prompt has ", prompts.size(), " entries; expected one text that is not empty"));
+    refuse_field("prompt", message("prompt has ", prompts.size(), " entries; expected one text that is not empty"));
   }
   return prompts.front();
 }
@@ -168,8 +164,9 @@ std::string text_of_tokens(const Json& ids, const std::string& path, const Model
   for (const Json& id : ids) {
     const bool is_known = id.is_number_unsigned() && id.get<std::uint64_t>() < model.vocab_size;
     if (!is_known) {
-      fail(path, message(path, " has the token id ", id.dump(), "; expected ids of this model's own tokenizer, 0 to ",
-                         model.vocab_size - 1, ", or text"));
+      refuse_field(path,
+                   message(path, " has the token id ", id.dump(), "; expected ids of this model's own tokenizer, 0 to ",
+                           model.vocab_size - 1, ", or text"));
     }
     tokens.push_back(id.get<TokenId>());
   }
@@ -178,11 +175,12 @@ std::string text_of_tokens(const Json& ids, const std::string& path, const Model
 
 std::string input_text(const Json& input, const std::string& path, const ModelInfo& model,
                        const RequestLimits& limits) {
-  if (!input.is_string() && !is_token_array(input)) fail(path, path + " is neither text nor an array of token ids");
+  if (!input.is_string() && !is_token_array(input))
+    refuse_field(path, path + " is neither text nor an array of token ids");
   std::string text = input.is_string() ? input.get<std::string>() : text_of_tokens(input, path, model);
-  if (text.empty()) fail(path, path + " is empty; expected text");
+  if (text.empty()) refuse_field(path, path + " is empty; expected text");
   if (text.size() > limits.max_text_bytes) {
-    fail(path, message(path, " has ", text.size(), " bytes; expected at most ", limits.max_text_bytes));
+    refuse_field(path, message(path, " has ", text.size(), " bytes; expected at most ", limits.max_text_bytes));
   }
   return text;
 }
@@ -192,7 +190,7 @@ std::vector<std::string> parse_inputs(JsonReader& reader, const ModelInfo& model
   if (input.is_null()) reader.fail("input", "text, token ids, or an array of them");
   if (!input.is_array() || is_token_array(input)) return {input_text(input, "input", model, limits)};
   if (input.empty() || input.size() > kMaxEmbeddingInputs) {
-    fail("input", message("input has ", input.size(), " entries; expected 1 to ", kMaxEmbeddingInputs));
+    refuse_field("input", message("input has ", input.size(), " entries; expected 1 to ", kMaxEmbeddingInputs));
   }
   std::vector<std::string> texts;
   for (const Json& element : input) {

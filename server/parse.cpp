@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/message.h"
+#include "server/errors.h"
 
 namespace refrag::server {
 namespace {
@@ -18,10 +19,6 @@ constexpr std::size_t kMaxStops = 16;
 constexpr std::int64_t kMaxLogprobs = 20;
 constexpr std::size_t kMaxPassages = 1024;
 constexpr double kMaxTtftMs = 3.6e6;  // an hour
-
-[[noreturn]] void fail(const std::string& param, const std::string& text) {
-  throw Error(ErrorCode::kInvalidArgument, text, param);
-}
 
 std::optional<RetrieveMode> parse_retrieve_mode(JsonReader& reader) {
   constexpr std::size_t kDefault = 3;
@@ -50,7 +47,7 @@ std::vector<InlinePassage> parse_passages(JsonReader& reader) {
     entry.finish();
   }
   if (passages.size() > kMaxPassages) {
-    fail("passages", message("passages has ", passages.size(), " entries; expected at most ", kMaxPassages));
+    refuse_field("passages", message("passages has ", passages.size(), " entries; expected at most ", kMaxPassages));
   }
   return passages;
 }
@@ -65,7 +62,7 @@ ExpandOptions parse_expand(JsonReader reader) {
   if (reader.has("fraction")) options.fraction = reader.number("fraction", 0, 1);
   if (reader.has("tokens")) options.tokens = static_cast<std::size_t>(reader.integer("tokens", 0, kMaxInteger));
   if (reader.has("ttft_ms")) options.ttft_ms = reader.number("ttft_ms", 0, kMaxTtftMs);
-  if (budgets > 1) fail("expand", "expand has more than one of fraction, tokens and ttft_ms; expected one");
+  if (budgets > 1) refuse_field("expand", "expand has more than one of fraction, tokens and ttft_ms; expected one");
   options.by = static_cast<ExpandBy>(reader.one_of("by", {"policy", "random", "first", "similarity", "ids"}, 0));
   for (JsonReader& entry : reader.objects("ids")) {
     options.ids.push_back({static_cast<std::size_t>(entry.integer("passage", 0, kMaxInteger)),
@@ -73,7 +70,8 @@ ExpandOptions parse_expand(JsonReader reader) {
     entry.finish();
   }
   if (!options.ids.empty() && options.by != ExpandBy::kIds) {
-    fail("expand.ids", message("expand.ids is set while expand.by is ", name_of(options.by), "; expected by: ids"));
+    refuse_field("expand.ids",
+                 message("expand.ids is set while expand.by is ", name_of(options.by), "; expected by: ids"));
   }
   JsonReader again = reader.object("while_decoding");
   ExpandWhileDecoding& while_decoding = options.while_decoding;
@@ -90,7 +88,7 @@ std::size_t parse_limit(const std::string& text) {
   std::int64_t limit = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
   if (error != std::errc() || end != text.data() + text.size() || limit < 1 || limit > kMaxPageSize) {
-    fail("limit", message("limit is \"", text, "\"; expected an integer, 1 to ", kMaxPageSize));
+    refuse_field("limit", message("limit is \"", text, "\"; expected an integer, 1 to ", kMaxPageSize));
   }
   return static_cast<std::size_t>(limit);
 }
@@ -100,7 +98,7 @@ std::size_t parse_limit(const std::string& text) {
 Metadata parse_metadata(const Json& json, const std::string& path) {
   Metadata metadata;
   if (json.is_null()) return metadata;
-  if (!json.is_object()) fail(path, path + " is not an object; expected one of strings, numbers and booleans");
+  if (!json.is_object()) refuse_field(path, path + " is not an object; expected one of strings, numbers and booleans");
   for (const auto& [key, value] : json.items()) {
     const std::string full = path + "." + key;
     if (value.is_string()) {
@@ -113,7 +111,7 @@ Metadata parse_metadata(const Json& json, const std::string& path) {
                (!value.is_number_unsigned() || value.get<std::uint64_t>() <= kMaxInteger)) {
       metadata[key] = value.get<std::int64_t>();
     } else {
-      fail(full, full + " is not a string, a number or a boolean");
+      refuse_field(full, full + " is not a string, a number or a boolean");
     }
   }
   return metadata;
@@ -122,9 +120,9 @@ Metadata parse_metadata(const Json& json, const std::string& path) {
 std::string parse_text(JsonReader& reader, const std::string& name, const RequestLimits& limits) {
   std::string text = reader.text(name);
   const std::string path = reader.path_of(name);
-  if (text.empty()) fail(path, path + " is empty; expected text");
+  if (text.empty()) refuse_field(path, path + " is empty; expected text");
   if (text.size() > limits.max_text_bytes) {
-    fail(path, message(path, " has ", text.size(), " bytes; expected at most ", limits.max_text_bytes));
+    refuse_field(path, message(path, " has ", text.size(), " bytes; expected at most ", limits.max_text_bytes));
   }
   return text;
 }
@@ -162,11 +160,11 @@ std::vector<std::string> parse_stops(JsonReader& reader) {
   const Json& value = reader.value("stop");
   std::vector<std::string> stops = value.is_string() ? std::vector{value.get<std::string>()} : reader.texts("stop");
   if (stops.size() > kMaxStops) {
-    fail("stop", message("stop has ", stops.size(), " entries; expected at most ", kMaxStops));
+    refuse_field("stop", message("stop has ", stops.size(), " entries; expected at most ", kMaxStops));
   }
   for (std::size_t n = 0; n < stops.size(); ++n) {
     const std::string path = message(reader.path_of("stop"), '[', n, ']');
-    if (stops[n].empty()) fail(path, path + " is empty; expected text");
+    if (stops[n].empty()) refuse_field(path, path + " is empty; expected text");
   }
   return stops;
 }
@@ -217,7 +215,7 @@ PageRequest parse_page(const HttpRequest& request) {
     } else if (name == "limit") {
       page.limit = parse_limit(value);
     } else {
-      fail(name, message("unknown parameter ", name, "; expected limit, after"));
+      refuse_field(name, message("unknown parameter ", name, "; expected limit, after"));
     }
   }
   return page;

@@ -5,13 +5,13 @@
 namespace refrag::server {
 namespace {
 
-constexpr std::chrono::milliseconds kLook{50};
+constexpr std::chrono::milliseconds kSlotLook{50};
 
 }  // namespace
 
 Slot::Slot(Slots& slots, const std::function<void()>& check) : slots_(slots) {
   std::unique_lock lock(slots_.mutex_);
-  while (!slots_.freed_.wait_for(lock, kLook, [this] { return slots_.free_ > 0; })) {
+  while (!slots_.freed_.wait_for(lock, kSlotLook, [this] { return slots_.free_ > 0; })) {
     lock.unlock();
     check();
     lock.lock();

@@ -7,14 +7,14 @@
 namespace refrag::server {
 namespace {
 
-constexpr const char* kType = "multipart/form-data; boundary=XyZ";
+constexpr const char* kBoundaryXyz = "multipart/form-data; boundary=XyZ";
 
 TEST(MultipartTest, PartsKeepTheirNamesTypesAndBytes) {
   const std::string body =
       "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a \\\"b\\\".md\"\r\nContent-Type: "
       "text/markdown; charset=utf-8\r\n\r\n"
       "# Title\r\n--Xy\r\n\r\n--XyZ\r\ncontent-disposition: form-data; name=id\r\n\r\nseven\r\n--XyZ--\r\n";
-  const auto parts = parse_multipart(kType, body);
+  const auto parts = parse_multipart(kBoundaryXyz, body);
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].name, "file");
   EXPECT_EQ(parts[0].filename, "a \"b\".md");
@@ -27,9 +27,9 @@ TEST(MultipartTest, PartsKeepTheirNamesTypesAndBytes) {
 
 TEST(MultipartTest, APartMayBeEmptyOrHoldNulBytes) {
   const std::string head = "--XyZ\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n";
-  EXPECT_EQ(parse_multipart(kType, head + "\r\n--XyZ--")[0].content, "");
+  EXPECT_EQ(parse_multipart(kBoundaryXyz, head + "\r\n--XyZ--")[0].content, "");
   const std::string bytes("\0\r\n\0", 4);
-  EXPECT_EQ(parse_multipart(kType, head + bytes + "\r\n--XyZ--")[0].content, bytes);
+  EXPECT_EQ(parse_multipart(kBoundaryXyz, head + bytes + "\r\n--XyZ--")[0].content, bytes);
 }
 
 TEST(MultipartTest, TheBoundaryMayBeQuotedAndFollowAPreamble) {
@@ -48,7 +48,7 @@ TEST(MultipartTest, ABrokenBodyIsRefused) {
       "--XyZ\r\nContent-Type: text/plain\r\n\r\nv\r\n--XyZ--",
       "--XyZx\r\n" + part + "\r\n--XyZ--",
       "--XyZ\r\nContent-Disposition: form-data; name=\"" + std::string(100'000, 'n') + "\"\r\n\r\nv\r\n--XyZ--"};
-  for (const std::string& body : bodies) EXPECT_THROW(parse_multipart(kType, body), Error) << body.substr(0, 80);
+  for (const std::string& body : bodies) EXPECT_THROW(parse_multipart(kBoundaryXyz, body), Error) << body.substr(0, 80);
   for (const char* type :
        {"multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\""}) {
     EXPECT_THROW(parse_multipart(type, "--XyZ--"), Error) << type;

@@ -16,7 +16,7 @@ Json json(const char* text) { return Json::parse(text); }
 
 /// The field at fault as the error names it; fails the test where nothing is refused.
 template <typename Parse>
-std::string param_of(Parse&& parse) {
+std::string invalid_param_of(Parse&& parse) {
   try {
     parse();
   } catch (const Error& error) {
@@ -28,7 +28,7 @@ std::string param_of(Parse&& parse) {
 }
 
 std::string query_param(const std::string& fields) {
-  return param_of([&] { parse_query(Json::parse(R"({"question": "q", )" + fields + "}"), {}); });
+  return invalid_param_of([&] { parse_query(Json::parse(R"({"question": "q", )" + fields + "}"), {}); });
 }
 
 TEST(ParseQueryTest, OnlyTheQuestionIsRequiredAndTheRestHasItsDefaults) {
@@ -166,7 +166,9 @@ TEST(ParseQueryTest, EveryWrongFieldIsNamed) {
 }
 
 TEST(ParseQueryTest, AQuestionIsTextOfSomeLength) {
-  const auto param = [](const char* text) { return param_of([&] { parse_query(json(text), {.max_text_bytes = 4}); }); };
+  const auto param = [](const char* text) {
+    return invalid_param_of([&] { parse_query(json(text), {.max_text_bytes = 4}); });
+  };
   EXPECT_EQ(param("{}"), "question");
   EXPECT_EQ(param(R"({"question": null})"), "question");
   EXPECT_EQ(param(R"({"question": ["a"]})"), "question");
@@ -197,7 +199,7 @@ TEST(ParseSearchTest, FieldsStandBesideTheQuery) {
   EXPECT_EQ(search.retrieve.top_k, 2u);
   EXPECT_EQ(search.retrieve.mode, RetrieveMode::kDense);
   EXPECT_EQ(search.retrieve.filter, (Metadata{{"a", "b"}}));
-  const auto param = [](const char* text) { return param_of([&] { parse_search(json(text), {}); }); };
+  const auto param = [](const char* text) { return invalid_param_of([&] { parse_search(json(text), {}); }); };
   EXPECT_EQ(param("{}"), "query");
   EXPECT_EQ(param(R"({"query": "q", "top_k": "1"})"), "top_k");
   EXPECT_EQ(param(R"({"query": "q", "mode": "x"})"), "mode");
@@ -216,7 +218,7 @@ TEST(ParseDocumentsTest, DocumentsComeWithTheirMetadata) {
 }
 
 TEST(ParseDocumentsTest, EveryWrongFieldIsNamed) {
-  const auto param = [](const char* text) { return param_of([&] { parse_documents(json(text)); }); };
+  const auto param = [](const char* text) { return invalid_param_of([&] { parse_documents(json(text)); }); };
   EXPECT_EQ(param("{}"), "documents");
   EXPECT_EQ(param(R"({"documents": {}})"), "documents");
   EXPECT_EQ(param(R"({"documents": [1]})"), "documents[0]");
@@ -235,10 +237,10 @@ TEST(ParsePageTest, LimitAndAfterAreReadAndAnythingElseIsNamed) {
   EXPECT_EQ(parse_page(request).limit, 5u);
   for (const char* limit : {"0", "-1", "1001", "five", "", "5x", "99999999999999999999"}) {
     request.query = {{"limit", limit}};
-    EXPECT_EQ(param_of([&] { parse_page(request); }), "limit") << limit;
+    EXPECT_EQ(invalid_param_of([&] { parse_page(request); }), "limit") << limit;
   }
   request.query = {{"offset", "5"}};
-  EXPECT_EQ(param_of([&] { parse_page(request); }), "offset");
+  EXPECT_EQ(invalid_param_of([&] { parse_page(request); }), "offset");
 }
 
 }  // namespace

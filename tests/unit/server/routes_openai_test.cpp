@@ -12,7 +12,7 @@ using refrag::testing::Reply;
 using refrag::testing::RunningServer;
 using refrag::testing::saying;
 
-Json chat(const std::string& more = "{}") {
+Json chat_body(const std::string& more = "{}") {
   Json json = Json::parse(R"({"model": "fake", "messages": [{"role": "user", "content": "why?"}]})");
   json.update(Json::parse(more));
   return json;
@@ -20,12 +20,12 @@ Json chat(const std::string& more = "{}") {
 
 TEST(OpenAiRoutesTest, AChatAnswersWholeAndStreamed) {
   const RunningServer server(saying("because"));
-  const Json whole = server.post("/v1/chat/completions", chat()).json();
+  const Json whole = server.post("/v1/chat/completions", chat_body()).json();
   EXPECT_EQ(whole["choices"][0]["message"]["content"], "because");
   EXPECT_EQ(whole["choices"][0]["finish_reason"], "stop");
 
   const Reply reply =
-      server.post("/v1/chat/completions", chat(R"({"stream": true, "stream_options": {"include_usage": true}})"));
+      server.post("/v1/chat/completions", chat_body(R"({"stream": true, "stream_options": {"include_usage": true}})"));
   EXPECT_TRUE(reply.body.ends_with("data: [DONE]\n\n"));
   std::string text;
   const auto events = events_of(reply.body);
@@ -100,7 +100,7 @@ TEST(OpenAiRoutesTest, TheModelIsListedAndFoundByItsName) {
   EXPECT_EQ(server.request("GET", "/v1/models").json()["data"][0]["id"], "fake");
   EXPECT_EQ(server.request("GET", "/v1/models/fake").json()["object"], "model");
   EXPECT_EQ(server.request("GET", "/v1/models/gpt-4").status, 404);
-  EXPECT_EQ(server.post("/v1/chat/completions", chat(R"({"model": "gpt-4"})")).status, 404);
+  EXPECT_EQ(server.post("/v1/chat/completions", chat_body(R"({"model": "gpt-4"})")).status, 404);
 }
 
 }  // namespace
