@@ -2,245 +2,247 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
-#include <set>
-#include <span>
+#include <string>
 #include <utility>
 
 #include "base/message.h"
-#include "engine/model_runner.h"
-#include "engine/phase_clock.h"
 #include "engine/preparation.h"
-#include "engine/query_check.h"
 #include "engine/sampler.h"
+#include "eval/answer_judge.h"
+#include "eval/qa_prompt.h"
 #include "refrag/error.h"
 
 namespace refrag {
 namespace {
 
-/// A sequence of the runner that is closed with the scope.
-class OpenSequence {
- public:
-  OpenSequence(ModelRunner& runner, std::size_t positions) : runner_(runner), id_(runner.open_sequence(positions)) {}
-  OpenSequence(const OpenSequence&) = delete;
-  OpenSequence& operator=(const OpenSequence&) = delete;
-  ~OpenSequence() { runner_.close_sequence(id_); }
-  SequenceId id() const { return id_; }
-
- private:
-  ModelRunner& runner_;
-  SequenceId id_;
+/// The passages of a group of rows: how many, and found by which retriever.
+struct PassageSet {
+  std::optional<std::size_t> count;
+  double drop_relevant = 0;
 };
 
-struct Judged {
-  bool exact = false;
-  double negative_log_likelihood = 0;  // of all tokens together
-  std::size_t tokens = 0;
-};
+std::vector<PassageSet> passage_sets(const QaOptions& options) {
+  std::vector<PassageSet> sets;
+  for (const std::optional<std::size_t>& count : options.passages) {
+    sets.push_back({count, 0});
+    if (options.drop_relevant > 0) {
+      sets.push_back({count, options.drop_relevant});
+    }
+  }
+  return sets;
+}
 
-/// One question in one setting.
+/// One question in one row.
 struct QuestionResult {
-  Judged first;  // of its answers
-  bool any_exact = false;
+  JudgedAnswer answer;
+  std::size_t passages = 0;
   std::size_t positions = 0;
-};
-
-/// Sums over questions, and what their spread says of the mean.
-class RowSums {
- public:
-  void add(const QuestionResult& result) {
-    ++questions_;
-    exact_ += result.any_exact ? 1 : 0;
-    losses_.emplace_back(result.first.negative_log_likelihood, result.first.tokens);
-    positions_ += static_cast<double>(result.positions);
-  }
-
-  QaRow row(const QaSetting& setting) const {
-    QaRow row{.setting = setting, .questions = questions_, .exact_match = {}, .answer_log_perplexity = {}};
-    if (questions_ == 0) {
-      return row;
-    }
-    const auto n = static_cast<double>(questions_);
-    const double share = static_cast<double>(exact_) / n;
-    row.exact_match = {share, std::sqrt(share * (1 - share) / n)};
-    row.answer_log_perplexity = loss();
-    row.prompt_positions = positions_ / n;
-    return row;
-  }
-
- private:
-  /// Mean over tokens; the error is a ratio estimator's over questions, whose tokens are not independent.
-  Estimate loss() const {
-    double sum = 0;
-    double tokens = 0;
-    for (const auto& [loss, count] : losses_) {
-      sum += loss;
-      tokens += static_cast<double>(count);
-    }
-    const double mean = sum / tokens;
-    double squares = 0;
-    for (const auto& [loss, count] : losses_) {
-      const double residual = loss - mean * static_cast<double>(count);
-      squares += residual * residual;
-    }
-    const auto n = static_cast<double>(losses_.size());
-    return {mean, n > 1 ? std::sqrt(squares * n / (n - 1)) / tokens : 0};
-  }
-
-  std::size_t questions_ = 0;
-  std::size_t exact_ = 0;
-  double positions_ = 0;
-  std::vector<std::pair<double, std::size_t>> losses_;
 };
 
 class QaEvaluation {
  public:
-  explicit QaEvaluation(std::shared_ptr<ModelRunner> runner)
-      : runner_(std::move(runner)), preparation_(runner_, nullptr, runner_->info().context_length, [] {
-          return LatencyModel();  // never asked: no setting has a ttft_ms
-        }) {
-    const std::vector<TokenId>& ids = runner_->info().eos_ids;
-    eos_ids_.insert(ids.begin(), ids.end());
-    if (eos_ids_.empty()) {
-      throw Error(ErrorCode::kUnsupported, "the model names no EOS token, so an answer's end cannot be judged");
-    }
-  }
+  QaEvaluation(const std::shared_ptr<ModelRunner>& runner, const QaOptions& options)
+      : runner_(std::make_shared<EncodeOnce>(runner)),
+        options_(options),
+        sets_(passage_sets(options)),
+        preparation_(runner_, nullptr, runner_->info().context_length,
+                     [] { return LatencyModel(); }),  // never asked: no setting has a ttft_ms
+        judge_(*runner_, options.limits.max_answer_tokens) {}
 
-  /// One result a setting, or nothing for a question that is left out: rows over other questions would not compare.
-  std::optional<std::vector<QuestionResult>> judge(const QaItem& item, const std::vector<QaSetting>& settings,
-                                                   const QaLimits& limits, std::uint64_t seed) const {
-    if (!within(item, limits)) {
+  /// One result a row, or nothing for a question that is left out: rows over other questions would not compare.
+  std::optional<std::vector<QuestionResult>> judge(const QaItem& item, std::size_t number) {
+    runner_->forget();
+    if (!within_limits(item)) {
       return std::nullopt;
     }
-    std::vector<QuestionResult> results;
     try {
-      for (const QaSetting& setting : settings) {
-        results.push_back(judge(item, setting, seed));
+      std::vector<QuestionResult> results;
+      std::optional<JudgedPrompt> without_passages;  // the same in every set
+      for (const PassageSet& set : sets_) {
+        const std::vector<InlinePassage> passages = choose_passages(item, choice_of(set, number));
+        QaPrompts prompts(*runner_, preparation_, item.question, passages, options_.seed + number);
+        for (const EvalSetting& setting : options_.settings) {
+          const bool is_none = setting.mode == EvalMode::kNone;
+          const JudgedPrompt judged =
+              is_none && without_passages ? *without_passages : judge(prompts.write(setting), item);
+          if (is_none) {
+            without_passages = judged;
+          }
+          results.push_back({judged.answer, passages.size(), judged.positions});
+        }
       }
+      return results;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kContextLengthExceeded) {
         throw;
       }
+      too_long_ = error.what();
       return std::nullopt;
     }
-    return results;
   }
+
+  const std::vector<PassageSet>& sets() const { return sets_; }
+  const std::string& too_long() const { return too_long_; }  // why a question exceeded the context, the last one
 
  private:
-  std::vector<TokenId> answer_ids(const std::string& answer) const {
-    const ModelInfo& info = runner_->info();
-    std::string text;
-    for (const TemplatePart& part : split_template(info.prompt.answer, {"answer"})) {
-      text += part.kind == TemplatePart::Kind::kLiteral ? part.text : answer;
-    }
-    return info.tokenizer->encode(text);
+  struct JudgedPrompt {
+    JudgedAnswer answer;
+    std::size_t positions = 0;
+  };
+
+  JudgedPrompt judge(const QaPrompt& prompt, const QaItem& item) const {
+    return {judge_.judge(prompt, item.answers), prompt.entries.size()};
   }
 
-  bool within(const QaItem& item, const QaLimits& limits) const {
+  /// Whether a question's passages are missing depends on the seed and its number alone, and those that a small share
+  /// misses a larger one misses too.
+  PassageChoice choice_of(const PassageSet& set, std::size_t number) const {
+    return {set.count, uniform_at(options_.seed, number) < set.drop_relevant};
+  }
+
+  bool within_limits(const QaItem& item) const {
     const auto fits = [&](const InlinePassage& passage) {
-      return runner_->info().tokenizer->encode(passage.text).size() <= limits.max_passage_tokens;
+      return runner_->info().tokenizer->encode(passage.text).size() <= options_.limits.max_passage_tokens;
     };
-    return answer_ids(item.answers.front()).size() <= limits.max_answer_tokens &&
-           std::all_of(item.passages.begin(), item.passages.end(), fits);
+    return judge_.answer_ids(item.answers.front()).size() <= options_.limits.max_answer_tokens &&
+           std::all_of(item.passages.begin(), item.passages.end(), fits) &&
+           (options_.drop_relevant == 0 || std::all_of(item.spare.begin(), item.spare.end(), fits));
   }
 
-  QuestionResult judge(const QaItem& item, const QaSetting& setting, std::uint64_t seed) const {
-    Query query;
-    query.question = item.question;
-    query.mode = setting.mode;
-    query.passages = item.passages;
-    query.order = PassageOrder::kBestFirst;  // as they stand in the data
-    query.sampling.seed = seed;
-    query.explain = false;
-    if (setting.mode == Mode::kRefrag) {
-      query.expand.fraction = setting.expand;
-      query.expand.by = setting.by;
-    }
-    check_query(query, runner_->info(), EngineConfig{});  // else a row could stand for a rule that was not run
-    PhaseClock clock(Clock::now());
-    const PreparedRequest prepared = preparation_.prepare(query, clock, [] {});
-    QuestionResult result;
-    result.first = judge(prepared, answer_ids(item.answers.front()));
-    result.any_exact = result.first.exact;
-    for (std::size_t n = 1; n < item.answers.size() && !result.any_exact; ++n) {
-      result.any_exact = judge(prepared, answer_ids(item.answers[n])).exact;
-    }
-    result.positions = prepared.input.length();
-    return result;
-  }
-
-  Judged judge(const PreparedRequest& prepared, const std::vector<TokenId>& answer) const {
-    MixedInput input = prepared.input;
-    input.add_tokens(answer);
-    require_context(input.length());
-    const OpenSequence sequence(*runner_, input.length());
-    const StepInput step{.sequence = sequence.id(),
-                         .start = 0,
-                         .entries = input.entries(),
-                         .vectors = &prepared.projected,
-                         .logits_of_last = answer.size() + 1};
-    const Matrix logits = runner_->step({&step, 1}).front();
-    Judged judged{.exact = true, .tokens = answer.size() + 1};
-    for (std::size_t n = 0; n < answer.size(); ++n) {
-      judged.negative_log_likelihood -= RawDistribution(logits.row(n)).logprob(answer[n]);
-      judged.exact = judged.exact && pick_token(logits.row(n), {}, {}, n) == answer[n];
-    }
-    const auto end = logits.row(answer.size());
-    judged.negative_log_likelihood -= end_logprob(end);
-    judged.exact = judged.exact && eos_ids_.contains(pick_token(end, {}, {}, answer.size()));
-    return judged;
-  }
-
-  /// Generation ends at any of the EOS tokens, so the probability of an end is that of all of them together.
-  double end_logprob(std::span<const float> logits) const {
-    const RawDistribution distribution(logits);
-    std::vector<double> logprobs;
-    for (const TokenId id : eos_ids_) {
-      logprobs.push_back(distribution.logprob(id));
-    }
-    const double best = *std::max_element(logprobs.begin(), logprobs.end());  // taken off first: exp must not underflow
-    double sum = 0;
-    for (const double logprob : logprobs) {
-      sum += std::exp(logprob - best);
-    }
-    return best + std::log(sum);
-  }
-
-  void require_context(std::size_t positions) const {
-    const std::size_t most = runner_->info().context_length;
-    if (positions > most) {
-      throw Error(ErrorCode::kContextLengthExceeded,
-                  message("prompt and answer have ", positions, " positions; the context length is ", most));
-    }
-  }
-
-  std::shared_ptr<ModelRunner> runner_;
+  std::shared_ptr<EncodeOnce> runner_;
+  const QaOptions& options_;
+  std::vector<PassageSet> sets_;
   Preparation preparation_;
-  std::set<TokenId> eos_ids_;
+  AnswerJudge judge_;
+  std::string too_long_;
 };
+
+/// The results of one row, a value a question.
+struct RowColumns {
+  std::vector<double> exact, f1, losses, tokens;
+  double passages = 0;
+  double positions = 0;
+
+  void add(const QuestionResult& result) {
+    exact.push_back(result.answer.exact ? 1 : 0);
+    f1.push_back(result.answer.f1);
+    losses.push_back(result.answer.negative_log_likelihood);
+    tokens.push_back(static_cast<double>(result.answer.tokens));
+    passages += static_cast<double>(result.passages);
+    positions += static_cast<double>(result.positions);
+  }
+};
+
+/// Standard error of a ratio of sums over questions, whose tokens are not independent.
+double ratio_error(const std::vector<double>& sums, const std::vector<double>& counts, double mean) {
+  double squares = 0;
+  double total = 0;
+  for (std::size_t n = 0; n < sums.size(); ++n) {
+    const double residual = sums[n] - mean * counts[n];
+    squares += residual * residual;
+    total += counts[n];
+  }
+  const auto n = static_cast<double>(sums.size());
+  return n > 1 ? std::sqrt(squares * n / (n - 1)) / total : 0;
+}
+
+/// What the resamples say of one row.
+struct RowFigures {
+  Resampled exact_match, f1, log_perplexity;
+};
+
+std::vector<RowFigures> resample(const std::vector<RowColumns>& rows, const QaOptions& options) {
+  std::vector<std::vector<double>> columns;
+  for (const RowColumns& row : rows) {
+    columns.insert(columns.end(), {row.exact, row.f1, row.losses, row.tokens});
+  }
+  columns.emplace_back(rows.front().exact.size(), 1.0);
+  const std::vector<Resampled> sums = resampled_sums(columns, options.resamples, options.seed);
+  std::vector<RowFigures> figures;
+  for (std::size_t n = 0; n < rows.size(); ++n) {
+    const Resampled* row = &sums[4 * n];
+    figures.push_back({ratio(row[0], sums.back()), ratio(row[1], sums.back()), ratio(row[2], row[3])});
+  }
+  return figures;
+}
+
+std::optional<std::size_t> find_mode(const std::vector<EvalSetting>& settings, EvalMode mode) {
+  const auto found =
+      std::find_if(settings.begin(), settings.end(), [mode](const EvalSetting& s) { return s.mode == mode; });
+  return found == settings.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - settings.begin()));
+}
+
+/// A row without its gaps, which other rows decide.
+QaRow make_row(const RowColumns& columns, const RowFigures& figures) {
+  const auto questions = static_cast<double>(columns.exact.size());
+  const std::vector<double> ones(columns.exact.size(), 1.0);
+  QaRow row;
+  row.questions = columns.exact.size();
+  row.passages = columns.passages / questions;
+  row.prompt_positions = columns.positions / questions;
+  row.exact_match.estimate = estimate(figures.exact_match);
+  const double share = row.exact_match.estimate.value;
+  row.exact_match.standard_error = std::sqrt(share * (1 - share) / questions);
+  row.f1.estimate = estimate(figures.f1);
+  row.f1.standard_error = ratio_error(columns.f1, ones, row.f1.estimate.value);
+  row.answer_log_perplexity.estimate = estimate(figures.log_perplexity);
+  row.answer_log_perplexity.standard_error =
+      ratio_error(columns.losses, columns.tokens, row.answer_log_perplexity.estimate.value);
+  return row;
+}
+
+std::vector<QaRow> make_rows(const std::vector<RowColumns>& columns, const std::vector<PassageSet>& sets,
+                             const QaOptions& options) {
+  const std::vector<RowFigures> figures = resample(columns, options);
+  const std::optional<std::size_t> none = find_mode(options.settings, EvalMode::kNone);
+  const std::optional<std::size_t> full = find_mode(options.settings, EvalMode::kFull);
+  const std::size_t settings = options.settings.size();
+  std::vector<QaRow> rows;
+  for (std::size_t n = 0; n < columns.size(); ++n) {
+    rows.push_back(make_row(columns[n], figures[n]));
+    QaRow& row = rows.back();
+    row.setting = options.settings[n % settings];
+    row.drop_relevant = sets[n / settings].drop_relevant;
+    if (none && full) {
+      const std::size_t first = n - n % settings;  // of the rows over the same passages
+      const RowFigures& worst = figures[first + *none];
+      const RowFigures& best = figures[first + *full];
+      row.exact_match_gap = gap_estimate(worst.exact_match, figures[n].exact_match, best.exact_match, false);
+      row.log_perplexity_gap = gap_estimate(worst.log_perplexity, figures[n].log_perplexity, best.log_perplexity, true);
+    }
+  }
+  return rows;
+}
 
 }  // namespace
 
 QaReport evaluate_qa(const std::shared_ptr<ModelRunner>& runner, const std::vector<QaItem>& items,
-                     const std::vector<QaSetting>& settings, const QaLimits& limits, std::uint64_t seed,
-                     const std::function<void(std::size_t done, std::size_t total)>& on_progress) {
-  const QaEvaluation evaluation(runner);
-  std::vector<RowSums> sums(settings.size());
+                     const QaOptions& options,
+                     const std::function<bool(std::size_t done, std::size_t total)>& on_progress) {
+  QaEvaluation evaluation(runner, options);
+  std::vector<RowColumns> columns(evaluation.sets().size() * options.settings.size());
   QaReport report;
-  for (std::size_t n = 0; n < items.size(); ++n) {
-    if (const auto results = evaluation.judge(items[n], settings, limits, seed + n)) {
-      for (std::size_t s = 0; s < settings.size(); ++s) {
-        sums[s].add((*results)[s]);
+  for (std::size_t n = 0; n < items.size() && !report.interrupted; ++n) {
+    if (const auto results = evaluation.judge(items[n], n)) {
+      for (std::size_t row = 0; row < columns.size(); ++row) {
+        columns[row].add((*results)[row]);
       }
     } else {
       ++report.left_out;
     }
-    if (on_progress) {
-      on_progress(n + 1, items.size());
-    }
+    report.interrupted = on_progress && !on_progress(n + 1, items.size());
   }
-  for (std::size_t s = 0; s < settings.size(); ++s) {
-    report.rows.push_back(sums[s].row(settings[s]));
+  if (columns.empty()) {
+    return report;
+  }
+  if (!columns[0].exact.empty()) {
+    report.rows = make_rows(columns, evaluation.sets(), options);
+  } else if (!report.interrupted) {
+    throw Error(ErrorCode::kInvalidArgument,
+                message("all ", report.left_out, " questions are left out: ",
+                        evaluation.too_long().empty() ? "their answers or passages are longer than the limits"
+                                                      : evaluation.too_long()),
+                "--data");
   }
   return report;
 }

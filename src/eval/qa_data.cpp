@@ -18,6 +18,7 @@ namespace {
 struct Question {
   QaItem item;
   std::string document;  // empty where the item brings its passages
+  std::string where;     // FILE:LINE
 };
 
 /// A number below `bound` that every standard library draws alike.
@@ -39,9 +40,10 @@ std::vector<InlinePassage> read_passages(JsonReader& row) {
   return passages;
 }
 
-Question read_question(const Json& json, const std::string& where) {
+Question read_question(const Json& json, const std::string& where, bool needs_relevant) {
   JsonReader row(json, where, ErrorCode::kCorrupt);
   Question question;
+  question.where = where;
   question.item.question = row.text("question");
   if (question.item.question.empty()) {
     row.fail("question", "some text");
@@ -56,6 +58,9 @@ Question read_question(const Json& json, const std::string& where) {
   if (question.item.passages.empty() && question.document.empty()) {
     row.fail("passages", "passages, or a document to draw them around");
   }
+  if (needs_relevant && question.document.empty() && question.item.relevant.empty()) {
+    row.fail("relevant", "ids of the passages that --drop-relevant drops");
+  }
   return question;
 }
 
@@ -67,7 +72,7 @@ Json parse_line(const std::string& line, const std::string& where) {
   }
 }
 
-std::vector<Question> read_questions(const std::filesystem::path& file) {
+std::vector<Question> read_questions(const std::filesystem::path& file, bool needs_relevant) {
   std::ifstream in(file);
   if (!in) {
     throw Error(ErrorCode::kNotFound, message(file.string(), " cannot be opened"), "--data");
@@ -77,8 +82,11 @@ std::vector<Question> read_questions(const std::filesystem::path& file) {
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     if (!line.empty()) {
       const std::string where = message(file.string(), ":", number);
-      questions.push_back(read_question(parse_line(line, where), where));
+      questions.push_back(read_question(parse_line(line, where), where, needs_relevant));
     }
+  }
+  if (questions.empty()) {
+    throw Error(ErrorCode::kCorrupt, message(file.string(), " has no questions"), "--data");
   }
   return questions;
 }
@@ -86,7 +94,8 @@ std::vector<Question> read_questions(const std::filesystem::path& file) {
 /// Draws the passages around right documents.
 class Distractors {
  public:
-  explicit Distractors(const DistractorOptions& options) : count_(options.passages), draw_(options.seed) {
+  explicit Distractors(const DistractorOptions& options)
+      : count_(options.passages), draw_(options.seed), draw_spare_(options.seed + 1) {
     read_paths({options.documents}, {}, [this](ReadResult&& read) {
       if (!read.error.empty()) {
         throw Error(ErrorCode::kCorrupt, message(read.where, ": ", read.error), "--documents");
@@ -104,8 +113,8 @@ class Distractors {
   void give(Question& question) {
     const auto right = by_id_.find(question.document);
     if (right == by_id_.end()) {
-      throw Error(ErrorCode::kCorrupt, message("the question '", question.item.question, "' names the document '",
-                                               question.document, "', which --documents does not hold"));
+      throw Error(ErrorCode::kCorrupt, message(question.where, ": document is '", question.document,
+                                               "'; expected the id of a document that --documents holds"));
     }
     std::vector<std::size_t> chosen = {right->second};
     while (chosen.size() < count_) {
@@ -114,7 +123,15 @@ class Distractors {
         chosen.push_back(other);
       }
     }
+    const std::vector<std::size_t> as_drawn = chosen;
     shuffle(chosen, draw_);
+    for (const std::size_t n : as_drawn) {
+      question.item.precedence.push_back(
+          static_cast<std::size_t>(std::find(chosen.begin(), chosen.end(), n) - chosen.begin()));
+    }
+    if (count_ < documents_.size()) {
+      question.item.spare.push_back(documents_[draw_other_than(chosen)]);
+    }
     for (const std::size_t n : chosen) {
       question.item.passages.push_back(documents_[n]);
     }
@@ -122,34 +139,87 @@ class Distractors {
   }
 
  private:
+  /// By a generator of its own, so that passages are the same with and without spare ones.
+  std::size_t draw_other_than(const std::vector<std::size_t>& chosen) {
+    while (true) {
+      const std::size_t other = draw_below(draw_spare_, documents_.size());
+      if (std::find(chosen.begin(), chosen.end(), other) == chosen.end()) {
+        return other;
+      }
+    }
+  }
+
   std::size_t count_;
   std::mt19937_64 draw_;
+  std::mt19937_64 draw_spare_;
   std::vector<InlinePassage> documents_;
   std::unordered_map<std::string, std::size_t> by_id_;
 };
 
+bool is_relevant(const QaItem& item, std::size_t place) {
+  return std::find(item.relevant.begin(), item.relevant.end(), item.passages[place].id) != item.relevant.end();
+}
+
 }  // namespace
 
-std::vector<QaItem> read_qa(const std::filesystem::path& file, const std::optional<DistractorOptions>& distractors,
-                            std::size_t limit, std::uint64_t seed) {
-  std::vector<Question> questions = read_questions(file);
-  if (limit > 0 && limit < questions.size()) {
-    std::mt19937_64 draw(seed);
+std::vector<InlinePassage> choose_passages(const QaItem& item, const PassageChoice& choice) {
+  const std::size_t count = std::min(choice.count.value_or(item.passages.size()), item.passages.size());
+  std::vector<std::size_t> right;  // places
+  std::vector<std::size_t> others;
+  for (std::size_t n = 0; n < item.passages.size(); ++n) {
+    const std::size_t place = item.precedence.empty() ? n : item.precedence[n];
+    (is_relevant(item, place) ? right : others).push_back(place);
+  }
+  right.resize(std::min(right.size(), count));
+  std::vector<const InlinePassage*> chosen(item.passages.size(), nullptr);
+  for (const std::size_t place : right) {
+    chosen[place] = &item.passages[place];
+  }
+  std::vector<const InlinePassage*> substitutes;
+  for (std::size_t n = 0; n < others.size(); ++n) {
+    const InlinePassage* passage = &item.passages[others[n]];
+    if (n < count - right.size()) {
+      chosen[others[n]] = passage;
+    } else {
+      substitutes.push_back(passage);
+    }
+  }
+  for (const InlinePassage& passage : item.spare) {
+    substitutes.push_back(&passage);
+  }
+  if (choice.drops_relevant) {
+    std::sort(right.begin(), right.end());
+    for (std::size_t n = 0; n < right.size(); ++n) {
+      chosen[right[n]] = n < substitutes.size() ? substitutes[n] : nullptr;
+    }
+  }
+  std::vector<InlinePassage> passages;
+  for (const InlinePassage* passage : chosen) {
+    if (passage != nullptr) {
+      passages.push_back(*passage);
+    }
+  }
+  return passages;
+}
+
+std::vector<QaItem> read_qa(const std::filesystem::path& file, const QaDataOptions& options) {
+  std::vector<Question> questions = read_questions(file, options.needs_relevant);
+  if (options.limit > 0 && options.limit < questions.size()) {
+    std::mt19937_64 draw(options.seed);
     shuffle(questions, draw);
-    questions.resize(limit);
+    questions.resize(options.limit);
   }
   std::optional<Distractors> around;  // read where a question needs them
   std::vector<QaItem> items;
   for (Question& question : questions) {
     if (question.item.passages.empty()) {
-      if (!distractors) {
-        throw Error(
-            ErrorCode::kInvalidArgument,
-            message(file.string(), " has questions without passages; expected --documents FILE to draw them from"),
-            "--documents");
+      if (!options.distractors) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    message(question.where, " has no passages; expected --documents FILE to draw them from"),
+                    "--documents");
       }
       if (!around) {
-        around.emplace(*distractors);
+        around.emplace(*options.distractors);
       }
       around->give(question);
     }

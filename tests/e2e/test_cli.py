@@ -214,7 +214,7 @@ class CommandLine(unittest.TestCase):
     def test_eval_measures_every_mode(self):
         report = refrag_json("eval", "qa", "--model", MODEL, "--data", PACKAGES.parent / "qa-heldout.jsonl", "--passages", "2",
                              "--limit", "12")
-        self.assertEqual({row["mode"] for row in report["rows"]}, {"none", "refrag", "full"})
+        self.assertEqual({row["mode"] for row in report["rows"]}, {"none", "last", "refrag", "full"})
         for row in report["rows"]:
             self.assertEqual(row["questions"], 12)
             self.assertGreater(row["answer_log_perplexity"], 0)
