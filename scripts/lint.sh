@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 case "${1:-}" in -h|--help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 scripts/setup.sh --dev >/dev/null
 mkdir -p build
-cmake --preset dev -B build/lint -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+cmake --preset dev -B build/lint -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DREFRAG_BENCH=ON >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 sources() {
   if [ "${1:-}" = --all ] || { [ $# -eq 0 ] && ! git rev-parse --quiet --verify origin/main >/dev/null; }; then

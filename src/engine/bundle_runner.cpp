@@ -45,6 +45,7 @@ ModelInfo describe(const ModelBundle& bundle) {
   info.kv_bytes_per_position = parts.decoder->kv_bytes_per_position();
   info.has_policy = parts.policy != nullptr;
   info.has_reranker = parts.reranker != nullptr;
+  info.passages_are_mean_of_chunks = parts.retriever != nullptr && parts.retriever->passages_are_mean_of_chunks();
   info.default_retrieve = parts.default_retrieve;
   info.passage_tokens = parts.passage_tokens;
   info.prompt = parts.prompt;

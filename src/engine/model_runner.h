@@ -37,6 +37,8 @@ struct ModelInfo {
   std::uint64_t kv_bytes_per_position = 0;
   bool has_policy = false;
   bool has_reranker = false;
+  /// A passage's vector is the mean of its chunks' vectors, at length 1: who has those need not read the text again.
+  bool passages_are_mean_of_chunks = false;
   RetrieveMode default_retrieve = RetrieveMode::kHybrid;
   std::size_t passage_tokens = 256;  // what the model was trained with; the indexer's default
   PromptTemplate prompt;

@@ -97,10 +97,9 @@ Selection Preparation::select(const Query& query, const PromptLayout& layout, co
                               const PhaseClock& clock) const {
   const std::size_t chunks = layout.chunk_count();
   if (query.mode != Mode::kRefrag || chunks == 0) return select_all(chunks);
-  ExpandBy rule = query.expand.by;
+  const ExpandBy rule = query.expand.by;
   if (rule == ExpandBy::kIds) return select_forced(layout);
-  // Without a policy only "none of them" and "all of them" come here, which need no order.
-  if (rule == ExpandBy::kPolicy && !runner_->info().has_policy) rule = ExpandBy::kFirst;
+  if (needs_no_ranking(query.expand)) return select_none_or_all(query.expand, chunks);
   Matrix question;
   if (reads_question(rule)) question = encode_query(writer_.policy_query(query.question), *runner_);
   const Ranking ranking =

@@ -5,6 +5,7 @@
 #include "base/message.h"
 #include "base/utf8.h"
 #include "engine/budget.h"
+#include "engine/selection.h"
 #include "refrag/error.h"
 
 namespace refrag {
@@ -58,7 +59,7 @@ void check_abilities(const Query& query, const ModelInfo& model) {
                 message("model ", model.name, " has no chunk encoder; expected mode full or none"), "mode");
   }
   const ExpandOptions& expand = query.expand;
-  const bool is_all_or_none = expand.fraction && (*expand.fraction == 0 || *expand.fraction == 1);
+  const bool is_all_or_none = needs_no_ranking(expand);
   const bool looks_while_decoding = expand.while_decoding.every > 0 || expand.while_decoding.entropy > 0;
   const bool asks_policy = (expand.by == ExpandBy::kPolicy && !is_all_or_none) ||
                            (looks_while_decoding && (expand.by == ExpandBy::kPolicy || expand.by == ExpandBy::kIds));

@@ -58,6 +58,18 @@ Selection select_forced(const PromptLayout& layout) {
   return selection;
 }
 
+bool needs_no_ranking(const ExpandOptions& options) {
+  return options.by != ExpandBy::kIds && options.fraction && (*options.fraction == 0 || *options.fraction == 1);
+}
+
+Selection select_none_or_all(const ExpandOptions& options, std::size_t chunks) {
+  const bool is_all = *options.fraction == 1;
+  Selection selection = nothing_of(chunks);
+  selection.expanded.assign(chunks, is_all);
+  selection.reasons.assign(chunks, is_all ? "all chunks (fraction 1)" : "no chunk (fraction 0)");
+  return selection;
+}
+
 Selection select_ranked(const ExpandOptions& options, const PromptLayout& layout, const Ranking& ranking,
                         const TtftTarget& target) {
   Selection selection = nothing_of(layout.chunk_count());

@@ -22,6 +22,9 @@ struct Selection {
 
 Selection select_all(std::size_t chunks);  // mode full
 Selection select_forced(const PromptLayout& layout);
+/// Whether a query expands none of the chunks, or all: then no rule is asked.
+bool needs_no_ranking(const ExpandOptions& options);
+Selection select_none_or_all(const ExpandOptions& options, std::size_t chunks);
 
 /// What a time to the first token is made of.
 struct TtftTarget {

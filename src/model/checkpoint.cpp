@@ -73,10 +73,19 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory_or_file) {
   return checkpoint;
 }
 
+Checkpoint Checkpoint::of_tensors(std::map<std::string, at::Tensor> tensors, const std::string& source) {
+  Checkpoint checkpoint(source);
+  for (auto& [name, tensor] : tensors) {
+    TensorEntry entry{tensor.scalar_type(), tensor.sizes().vec(), 0, tensor.nbytes()};
+    checkpoint.places_.emplace(name, Place{0, std::move(entry), std::move(tensor)});
+  }
+  return checkpoint;
+}
+
 void Checkpoint::add_file(const std::filesystem::path& path) {
   files_.emplace_back(path);
   for (const auto& [name, entry] : files_.back().entries()) {
-    const auto [there, added] = places_.emplace(name, Place{files_.size() - 1, entry});
+    const auto [there, added] = places_.emplace(name, Place{files_.size() - 1, entry, {}});
     if (!added) {
       throw Error(ErrorCode::kCorrupt, message(path.string(), ": tensor \"", name, "\" is also in ",
                                                files_[there->second.file].path().string()));
@@ -99,10 +108,11 @@ std::vector<std::string> Checkpoint::names() const {
 
 const TensorEntry& Checkpoint::entry(const std::string& name) const { return place(name).entry; }
 
-at::Tensor Checkpoint::tensor(const std::string& name) const {
-  const Place& found = place(name);
-  return files_[found.file].tensor(found.entry);
+at::Tensor Checkpoint::tensor_at(const Place& place) const {
+  return place.tensor.defined() ? place.tensor : files_[place.file].tensor(place.entry);
 }
+
+at::Tensor Checkpoint::tensor(const std::string& name) const { return tensor_at(place(name)); }
 
 at::Tensor Checkpoint::tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
   const Place& found = place(name);
@@ -110,7 +120,7 @@ at::Tensor Checkpoint::tensor(const std::string& name, const std::vector<std::in
     throw Error(ErrorCode::kCorrupt, message(file_of(name), ": tensor \"", name, "\" has shape ",
                                              shape_text(found.entry.shape), "; expected ", shape_text(shape)));
   }
-  return files_[found.file].tensor(found.entry);
+  return tensor_at(found);
 }
 
 at::Tensor Checkpoint::weight(const std::string& name, const std::vector<std::int64_t>& shape) const {
@@ -145,6 +155,9 @@ std::string Checkpoint::dtype_name() const {
                        })->first);
 }
 
-std::string Checkpoint::file_of(const std::string& name) const { return files_[place(name).file].path().string(); }
+std::string Checkpoint::file_of(const std::string& name) const {
+  const Place& found = place(name);
+  return found.tensor.defined() ? source_.string() : files_[found.file].path().string();
+}
 
 }  // namespace refrag

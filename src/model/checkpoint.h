@@ -18,6 +18,8 @@ class Checkpoint {
   /// A .safetensors file, or a directory with model.safetensors or model.safetensors.index.json.
   /// Throws kNotFound, kUnsupported (weights in another format), or kCorrupt with the file and tensor at fault.
   static Checkpoint open(const std::filesystem::path& directory_or_file);
+  /// Tensors that no file holds, by name; `source` stands for the file in messages.
+  static Checkpoint of_tensors(std::map<std::string, at::Tensor> tensors, const std::string& source);
 
   bool has(const std::string& name) const { return places_.contains(name); }
   std::vector<std::string> names() const;                   // in bytewise order
@@ -37,12 +39,14 @@ class Checkpoint {
 
  private:
   struct Place {
-    std::size_t file = 0;  // in files_
+    std::size_t file = 0;  // in files_; of no meaning where `tensor` is
     TensorEntry entry;
+    at::Tensor tensor;  // what no file holds
   };
   explicit Checkpoint(std::filesystem::path source) : source_(std::move(source)) {}
   void add_file(const std::filesystem::path& path);
   const Place& place(const std::string& name) const;
+  at::Tensor tensor_at(const Place& place) const;
 
   std::filesystem::path source_;  // what was opened, for messages
   std::vector<SafetensorsFile> files_;

@@ -35,6 +35,10 @@ std::shared_ptr<const ModelBundle> ModelBundle::load(const std::filesystem::path
   throw as_error(caught);
 }
 
+std::shared_ptr<const ModelBundle> ModelBundle::Parts::assemble(std::unique_ptr<Parts> parts) {
+  return std::shared_ptr<const ModelBundle>(new ModelBundle(std::move(parts)));
+}
+
 const std::string& ModelBundle::name() const { return parts_->name; }
 std::size_t ModelBundle::chunk_size() const { return parts_->chunk_size; }
 const Identities& ModelBundle::identities() const { return parts_->identities; }

@@ -18,6 +18,9 @@ namespace refrag {
 
 /// What a bundle holds once it is loaded. Parts that the directory lacks are null.
 struct ModelBundle::Parts {
+  /// A bundle of parts that were made, not loaded: identities are the caller's to fill in.
+  static std::shared_ptr<const ModelBundle> assemble(std::unique_ptr<Parts> parts);
+
   std::string name;
   std::size_t chunk_size = 0;
   Identities identities;

@@ -39,6 +39,10 @@ TextEmbedder::TextEmbedder(std::shared_ptr<const RobertaEncoder> encoder, std::s
 
 std::size_t TextEmbedder::width() const { return encoder_ != nullptr ? encoder_->width() : chunk_encoder_->width(); }
 
+bool TextEmbedder::passages_are_mean_of_chunks() const {
+  return chunk_encoder_ != nullptr && options_.passage_prefix.empty() && options_.max_tokens == 0;
+}
+
 Json TextEmbedder::describe() const {
   Json description = {{"query_prefix", options_.query_prefix},
                       {"passage_prefix", options_.passage_prefix},

@@ -41,9 +41,12 @@ class TextEmbedder {
   at::Tensor embed_queries(const std::vector<std::string>& texts) const;
   at::Tensor embed_passages(const std::vector<std::string>& texts) const;
   std::size_t width() const;
+  /// Whether a passage's vector follows from those of its chunks: the chunk encoder reads all of it and nothing else.
+  bool passages_are_mean_of_chunks() const;
   /// The bi-encoder's; null where the chunk encoder does the work.
   const EncoderConfig* config() const { return encoder_ == nullptr ? nullptr : &encoder_->config(); }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  Parameters parameters() const { return encoder_->parameters(); }  // the bi-encoder's
   /// What decides the vectors, for identities. The chunk encoder has an identity of its own and is left out.
   Json describe() const;
 

@@ -1,6 +1,7 @@
 #include "nn/attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <vector>
@@ -27,6 +28,36 @@ at::Tensor for_each_query(const at::Tensor& heads, std::int64_t queries) {
   return heads.unsqueeze(1).expand({-1, queries, -1, -1});
 }
 
+/// Rows behind a past, as two parts without a mask: all of the past, which every row sees, and causally the rows
+/// themselves. Each part gives its result and the logarithm of its sum of exponentials, by which they are joined. A
+/// mask would cost a tenth to a sixth more.
+at::Tensor attend_in_parts(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t past) {
+  const std::int64_t rows = q.size(2);
+  const auto attend = [&](std::int64_t first, std::int64_t count, bool is_causal) {
+    return at::_scaled_dot_product_flash_attention_for_cpu(q, k.narrow(2, first, count), v.narrow(2, first, count),
+                                                           /*dropout_p=*/0.0, is_causal);
+  };
+  const auto [of_past, log_sum_of_past] = attend(0, past, false);  // [G, H / G, T, h], [G, H / G, T]
+  const auto [of_rows, log_sum_of_rows] = attend(past, rows, true);
+  const at::Tensor share_of_rows = at::sigmoid(log_sum_of_rows - log_sum_of_past).unsqueeze(-1);
+  return at::lerp(of_past.to(at::kFloat), of_rows.to(at::kFloat), share_of_rows).to(q.scalar_type());
+}
+
+/// The same in blocks of rows with a mask, each over the keys up to its last row: is_causal would align the mask with
+/// the first key, not the last.
+at::Tensor attend_in_blocks(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t past) {
+  const std::int64_t rows = q.size(2);
+  std::vector<at::Tensor> blocks;
+  for (std::int64_t first = 0; first < rows; first += kBlockRows) {
+    const std::int64_t count = std::min(kBlockRows, rows - first);
+    const std::int64_t seen = past + first + count;
+    const at::Tensor mask = at::ones({count, seen}, q.options().dtype(at::kBool)).tril(past + first);
+    blocks.push_back(
+        at::scaled_dot_product_attention(q.narrow(2, first, count), k.narrow(2, 0, seen), v.narrow(2, 0, seen), mask));
+  }
+  return blocks.size() == 1 ? blocks[0] : at::cat(blocks, 2);
+}
+
 }  // namespace
 
 at::Tensor attend_causal(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values) {
@@ -41,19 +72,24 @@ at::Tensor attend_causal(const at::Tensor& q, const at::Tensor& keys, const at::
   if (past == 0) {
     out = at::scaled_dot_product_attention(grouped, k, v, /*attn_mask=*/{}, /*dropout_p=*/0.0, /*is_causal=*/true);
   } else {
-    // is_causal would align the mask with the first key, not the last: blocks of rows with a mask of their own, each
-    // over the keys up to its last row.
-    std::vector<at::Tensor> blocks;
-    for (std::int64_t first = 0; first < rows; first += kBlockRows) {
-      const std::int64_t count = std::min(kBlockRows, rows - first);
-      const std::int64_t seen = past + first + count;
-      const at::Tensor mask = at::ones({count, seen}, q.options().dtype(at::kBool)).tril(past + first);
-      blocks.push_back(at::scaled_dot_product_attention(grouped.narrow(2, first, count), k.narrow(2, 0, seen),
-                                                        v.narrow(2, 0, seen), mask));
-    }
-    out = blocks.size() == 1 ? blocks[0] : at::cat(blocks, 2);
+    const bool has_parts = q.is_cpu() && !at::GradMode::is_enabled();  // no gradient passes through the logarithms
+    out = has_parts ? attend_in_parts(grouped, k, v, past) : attend_in_blocks(grouped, k, v, past);
   }
   return out.permute({2, 0, 1, 3}).reshape({rows, -1});
+}
+
+at::Tensor attend_branches(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
+                           at::IntArrayRef lengths) {
+  const std::int64_t rows = q.size(0);
+  const std::int64_t past = keys.size(1) - rows;
+  const at::Tensor branch = at::repeat_interleave(at::tensor(lengths, at::kLong));  // [R]
+  const at::Tensor own = branch.unsqueeze(1).eq(branch.unsqueeze(0)).tril();        // [R, R]
+  const at::Tensor mask = at::cat({at::ones({rows, past}, at::kBool), own}, 1).to(q.device());
+  const at::Tensor grouped = by_group(q, keys.size(0));  // [G, H / G, R, h]
+  return at::scaled_dot_product_attention(grouped, for_each_query(keys, grouped.size(1)),
+                                          for_each_query(values, grouped.size(1)), mask)
+      .permute({2, 0, 1, 3})
+      .reshape({rows, -1});
 }
 
 at::Tensor attend_all(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) {

@@ -78,6 +78,26 @@ TEST_F(BundleRunnerTest, DescribesItsModel) {
   EXPECT_NE(info.tokenizer, nullptr);
 }
 
+TEST_F(BundleRunnerTest, PassageVectorsAreTheMeanOfChunkVectorsWithoutARetriever) {
+  ASSERT_TRUE(runner_.info().passages_are_mean_of_chunks);
+  const std::string text = "oomd is a userspace out of memory killer for Linux systems.";
+  const std::vector<TokenId> ids = runner_.info().tokenizer->encode(text);
+  ASSERT_GT(ids.size(), 8U);
+  std::vector<std::vector<TokenId>> chunks;
+  for (std::size_t begin = 0; begin < ids.size(); begin += 8) {
+    chunks.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                        ids.begin() + static_cast<std::ptrdiff_t>(std::min(begin + 8, ids.size())));
+  }
+  const Matrix vectors = runner_.encode_chunks(chunks);
+  std::vector<float> sum(vectors.width, 0.0f);
+  double squares = 0;
+  for (std::size_t i = 0; i < vectors.values.size(); ++i) sum[i % vectors.width] += vectors.values[i];
+  for (const float value : sum) squares += static_cast<double>(value) * value;
+  for (float& value : sum) value = static_cast<float>(value / std::sqrt(squares));
+
+  EXPECT_LT(worst_difference(runner_.embed_passages({text}).values, sum), 1e-6);
+}
+
 TEST_F(BundleRunnerTest, MixesTokensAndVectorsInOneSequence) {
   const std::vector<Entry> entries = {{1, -1}, {Entry::kVector, 0}, {40, -1}, {Entry::kVector, 1}, {41, -1}};
   const SequenceId sequence = runner_.open_sequence(8);

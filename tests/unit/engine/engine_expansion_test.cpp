@@ -116,11 +116,12 @@ TEST_F(EngineTest, OnlyWhatLiesBehindTheFirstExpandedChunkIsComputedAgain) {
 TEST_F(EngineTest, ALookEncodesOnlyWhatWasSaidSinceTheLast) {
   start();
   Query query = ask_about("why?");
-  query.expand.fraction = 0;
+  query.expand.fraction = 0.1;  // the policy reads the question
   const std::size_t question_chunks = [&] {
     engine_->ask(query);
     return runner_->encoded_chunks() - 14;  // those of the passages
   }();
+  query.expand.fraction = 0;
   const std::size_t before = runner_->encoded_chunks();
   query.expand.while_decoding.every = 4;  // as long as a chunk
   query.expand.while_decoding.max_new = 1;

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "support/fake_runner.h"
 #include "unit/store/store_fixture.h"
@@ -99,6 +101,43 @@ TEST(AddVectorsTest, GivesEachPassageItsOwnRows) {
   EXPECT_EQ(second.chunk_vectors, runner.encode_chunks({second.chunks.at(0).ids}).values);
   EXPECT_EQ(first.vector, runner.embed_passages({"one sentence here."}).values);
   EXPECT_EQ(second.vector, runner.embed_passages({"two"}).values);
+}
+
+/// A model whose passage vectors follow from its chunk vectors.
+class MeanRunner : public FakeRunner {
+ public:
+  MeanRunner() : FakeRunner(equal_widths()), info_(FakeRunner::info()) {
+    info_.passages_are_mean_of_chunks = true;
+  }
+  const ModelInfo& info() const override { return info_; }
+  Matrix embed_passages(const std::vector<std::string>&) const override {
+    throw Error(ErrorCode::kInternal, "the text is read a second time");
+  }
+
+ private:
+  static FakeModel equal_widths() {
+    FakeModel model;
+    model.passage_width = model.chunk_width;
+    return model;
+  }
+
+  ModelInfo info_;
+};
+
+TEST(AddVectorsTest, ReadsATextOnceWherePassageVectorsAreTheMeanOfChunkVectors) {
+  const MeanRunner runner;
+  std::vector<CutDocument> documents = {
+      cut_document(document_of("one sentence here."), "hash", *runner.info().tokenizer, {.chunk_size = 4})};
+
+  add_vectors(documents, runner, runner.info().schema);
+
+  const PassageRecord& passage = documents[0].record.passages.at(0);
+  const std::size_t chunks = passage.chunks.size();
+  ASSERT_GT(chunks, 2U);
+  std::vector<double> mean(8, 0.0);
+  for (std::size_t i = 0; i < chunks * 8; ++i) mean[i % 8] += passage.chunk_vectors[i] / static_cast<double>(chunks);
+  const double length = std::sqrt(std::inner_product(mean.begin(), mean.end(), mean.begin(), 0.0));
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(passage.vector.at(i), mean[i] / length, 1e-6);
 }
 
 }  // namespace

@@ -90,6 +90,20 @@ TEST_F(PreparationTest, FullAndRefragWithEverythingExpandedHaveTheSameEntries) {
   EXPECT_EQ(full.answer.retrieval.hits[0].chunks[0].reason, "all chunks (mode full)");
 }
 
+TEST_F(PreparationTest, NoneAndAllOfTheChunksAskNoRule) {
+  Query query = three_passages();
+  for (const double fraction : {0.0, 1.0}) {
+    query.expand.fraction = fraction;
+    const std::size_t before = runner_->encoded_chunks();
+    const PreparedRequest prepared = prepare(query);
+    EXPECT_EQ(runner_->encoded_chunks() - before, 5u) << "those of the passages, none of the question";
+    EXPECT_EQ(prepared.answer.usage.expanded, fraction == 0 ? 0u : 5u);
+    const ChunkReport& chunk = prepared.answer.retrieval.hits[0].chunks[0];
+    EXPECT_FALSE(chunk.score.has_value());
+    EXPECT_EQ(chunk.reason, fraction == 0 ? "no chunk (fraction 0)" : "all chunks (fraction 1)");
+  }
+}
+
 TEST_F(PreparationTest, HitsAreBestFirstAndIdsCountInTheOrderOfThePrompt) {
   Query query = three_passages();
   query.expand = {};
@@ -178,7 +192,7 @@ TEST_F(PreparationTest, UsageShowsTheCompression) {
   EXPECT_EQ(usage.prompt_positions, 8u + 3u + 5u);
   EXPECT_EQ(usage.chunks, 5u);
   EXPECT_EQ(usage.encoded_chunks, 5u);
-  EXPECT_EQ(runner_->encoded_chunks(), 5u + 1u);  // and the question's for the policy
+  EXPECT_EQ(runner_->encoded_chunks(), 5u);  // none of the question: no rule is asked
 }
 
 TEST_F(PreparationTest, ModeFullNeedsNoVectors) {

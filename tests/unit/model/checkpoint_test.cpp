@@ -120,5 +120,20 @@ TEST_F(CheckpointTest, SaysWhichFilesItLooksFor) {
   EXPECT_THAT(open_error().what(), HasSubstr("pytorch_model.bin"));
 }
 
+TEST_F(CheckpointTest, TakesTensorsThatNoFileHolds) {
+  const Checkpoint checkpoint =
+      Checkpoint::of_tensors({{"a", at::ones({2, 3})}, {"b", at::zeros({4}, at::kLong)}}, "made");
+
+  EXPECT_EQ(checkpoint.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(checkpoint.parameters(), 6U);
+  EXPECT_EQ(checkpoint.bytes(), 6U * 4 + 4 * 8);
+  EXPECT_TRUE(checkpoint.weight("a", {2, 3}).equal(at::ones({2, 3})));
+  EXPECT_THAT(error_of([&] {
+                checkpoint.weight("a", {3, 2});
+              }).what(),
+              HasSubstr("made: tensor \"a\" has shape [2, 3]"));
+  EXPECT_THAT(error_of([&] { checkpoint.tensor("c"); }).what(), HasSubstr("made: no tensor \"c\""));
+}
+
 }  // namespace
 }  // namespace refrag
