@@ -55,6 +55,7 @@ int run(int argc, const char* const* argv) {
   add_kb_command(app, context);
   add_eval_command(app, context);
   add_bench_command(app, context);
+  add_train_command(app, context);
 
   try {
     app.parse(argc, argv);

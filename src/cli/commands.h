@@ -24,5 +24,6 @@ void add_inspect_command(CLI::App& app, CommandContext& context);
 void add_kb_command(CLI::App& app, CommandContext& context);
 void add_eval_command(CLI::App& app, CommandContext& context);
 void add_bench_command(CLI::App& app, CommandContext& context);
+void add_train_command(CLI::App& app, CommandContext& context);
 
 }  // namespace refrag::cli

@@ -23,6 +23,21 @@ at::Tensor BertLayer::forward(const at::Tensor& x, const at::Tensor& mask) const
   return output_norm_(a + output_(f));
 }
 
+void BertLayer::add_parameters(const std::string& prefix, Parameters& parameters) const {
+  const auto add = [&](const std::string& name, const auto& layer) {
+    parameters.emplace_back(prefix + name + ".weight", layer.weight);
+    parameters.emplace_back(prefix + name + ".bias", layer.bias);
+  };
+  add("attention.self.query", query_);
+  add("attention.self.key", key_);
+  add("attention.self.value", value_);
+  add("attention.output.dense", attention_output_);
+  add("attention.output.LayerNorm", attention_norm_);
+  add("intermediate.dense", intermediate_);
+  add("output.dense", output_);
+  add("output.LayerNorm", output_norm_);
+}
+
 at::Tensor BertLayer::attend(const at::Tensor& x, const at::Tensor& mask) const {
   const auto split_heads = [&](const at::Tensor& rows) { return rows.unflatten(2, {num_heads_, -1}); };
   return nn::attend_all(split_heads(query_(x)), split_heads(key_(x)), split_heads(value_(x)), mask);

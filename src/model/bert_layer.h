@@ -5,6 +5,7 @@
 #include <string>
 
 #include "model/encoder_config.h"
+#include "model/parameter.h"
 #include "model/weight_reader.h"
 
 namespace refrag {
@@ -26,6 +27,7 @@ class BertLayer {
 
   /// x: [B, L, d]; mask: [B, L] bool, or undefined where nothing is padded. Result: [B, L, d].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& mask) const;
+  void add_parameters(const std::string& prefix, Parameters& parameters) const;
 
  private:
   at::Tensor attend(const at::Tensor& x, const at::Tensor& mask) const;

@@ -39,6 +39,7 @@ class ChunkEncoder {
   at::Tensor encode(const std::vector<std::vector<TokenId>>& chunks) const;
   std::size_t width() const { return encoder_->width(); }
   const EncoderConfig& config() const { return encoder_->config(); }
+  Parameters parameters() const { return encoder_->parameters(); }
   const ChunkInput& input() const { return input_; }
   /// What decides the vectors, the decoder's tokenizer apart, for identities.
   Json describe() const;

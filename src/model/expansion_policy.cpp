@@ -42,6 +42,16 @@ std::shared_ptr<const ExpansionPolicy> ExpansionPolicy::load(const std::filesyst
   return std::make_shared<ExpansionPolicy>(weights, options);
 }
 
+Parameters ExpansionPolicy::parameters() const {
+  Parameters parameters = {{"type_embeddings.weight", types_}, {"position_embeddings.weight", positions_},
+                           {"LayerNorm.weight", norm_.weight}, {"LayerNorm.bias", norm_.bias},
+                           {"head.weight", head_.weight},      {"head.bias", head_.bias}};
+  for (std::size_t n = 0; n < layers_.size(); ++n) {
+    layers_[n].add_parameters(message("layer.", n, "."), parameters);
+  }
+  return parameters;
+}
+
 // The first n rows of the table. Where n is past its end: n points spread evenly over the whole table, interpolated
 // between its rows, so that order, beginning and end stay what training showed at any length.
 at::Tensor ExpansionPolicy::positions(std::int64_t n) const {

@@ -26,6 +26,7 @@ class ExpansionPolicy {
   /// policy that is not question-aware passes `question` over.
   at::Tensor forward(const at::Tensor& question, const at::Tensor& context) const;
 
+  Parameters parameters() const;
   std::size_t width() const { return shape_.width; }
   std::size_t num_layers() const { return layers_.size(); }
   std::size_t trained_positions() const { return static_cast<std::size_t>(positions_.size(0)); }

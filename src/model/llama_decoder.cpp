@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/message.h"
+#include "nn/recompute.h"
 #include "refrag/error.h"
 
 namespace refrag {
@@ -90,7 +91,9 @@ LlamaLayer load_layer(WeightLoader& weights, const LlamaConfig& config, std::int
 at::Tensor positions_of(std::span<const SequenceRows> sequences, at::Device device) {
   std::vector<std::int64_t> positions;
   for (const SequenceRows& sequence : sequences) {
-    const std::int64_t past = sequence.cache == nullptr ? 0 : sequence.cache->length();
+    const std::int64_t past = sequence.cache != nullptr ? sequence.cache->length()
+                              : sequence.follows >= 0   ? sequences[static_cast<std::size_t>(sequence.follows)].rows
+                                                        : 0;
     for (std::int64_t row = 0; row < sequence.rows; ++row) {
       positions.push_back(past + row);
     }
@@ -169,12 +172,53 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& x, std::span<const SequenceRo
   return weights.norm(y);
 }
 
+at::Tensor LlamaDecoder::forward_recomputed(const at::Tensor& x, std::span<const SequenceRows> sequences) const {
+  const nn::Rotation rotation = rotary_.at(positions_of(sequences, options_.device()));
+  const Weights& weights = this->weights();
+  at::Tensor y = x.to(options_);
+  for (std::size_t number = 0; number < weights.layers.size(); ++number) {
+    const auto layer = [&layer = weights.layers[number], rotation, number,
+                        sequences = std::vector<SequenceRows>(sequences.begin(), sequences.end())](
+                           const at::Tensor& rows) { return layer.forward(rows, rotation, sequences, number); };
+    y = nn::recompute(layer, y);
+  }
+  return weights.norm(y);
+}
+
 at::Tensor LlamaDecoder::forward(const at::Tensor& x, KvCache* cache) const {
   const SequenceRows whole{x.size(0), cache};
   return forward(x, std::span(&whole, 1));
 }
 
 at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const { return weights().lm_head(hidden).to(at::kFloat); }
+
+Parameters LlamaDecoder::parameters() const {
+  const Weights& weights = this->weights();
+  const std::int64_t q_rows = config_.num_heads * config_.head_dim;
+  const std::int64_t kv_rows = config_.num_kv_heads * config_.head_dim;
+  Parameters parameters = {{"model.embed_tokens.weight", weights.embedding.weight}};
+  for (std::size_t number = 0; number < weights.layers.size(); ++number) {
+    const LlamaLayer& layer = weights.layers[number];
+    const std::string prefix = message("model.layers.", number, ".");
+    const auto add = [&](const nn::Linear& linear, const std::vector<std::pair<std::string, std::int64_t>>& rows) {
+      for (const auto& [tensor, kind] : {std::pair{linear.weight, ".weight"}, std::pair{linear.bias, ".bias"}}) {
+        if (tensor.defined()) {
+          Parameter& added = parameters.emplace_back(tensor, rows);
+          for (auto& [name, unused] : added.stored) name = message(prefix, name, kind);
+        }
+      }
+    };
+    parameters.emplace_back(prefix + "input_layernorm.weight", layer.attention_norm.weight);
+    add(layer.qkv_proj, {{"self_attn.q_proj", q_rows}, {"self_attn.k_proj", kv_rows}, {"self_attn.v_proj", kv_rows}});
+    add(layer.o_proj, {{"self_attn.o_proj", config_.width}});
+    parameters.emplace_back(prefix + "post_attention_layernorm.weight", layer.ffn_norm.weight);
+    add(layer.gate_up_proj, {{"mlp.gate_proj", config_.ffn_width}, {"mlp.up_proj", config_.ffn_width}});
+    add(layer.down_proj, {{"mlp.down_proj", config_.width}});
+  }
+  parameters.emplace_back("model.norm.weight", weights.norm.weight);
+  if (!config_.tied_embeddings) parameters.emplace_back("lm_head.weight", weights.lm_head.weight);
+  return parameters;
+}
 
 KvCache LlamaDecoder::make_cache(std::int64_t capacity) const {
   return {{config_.num_layers, config_.num_kv_heads, config_.head_dim}, options_, capacity};

@@ -14,6 +14,7 @@
 #include "model/kv_cache.h"
 #include "model/llama_config.h"
 #include "model/llama_layer.h"
+#include "model/parameter.h"
 #include "nn/embedding.h"
 
 namespace refrag {
@@ -46,10 +47,14 @@ class LlamaDecoder {
   /// rows together, attention a sequence at a time. Result: [N, d] after the final norm.
   at::Tensor forward(const at::Tensor& x, std::span<const SequenceRows> sequences) const;
   at::Tensor forward(const at::Tensor& x, KvCache* cache = nullptr) const;  // one sequence
+  /// The same for training, without caches: each layer runs once more in the backward pass and keeps only its input
+  /// till then.
+  at::Tensor forward_recomputed(const at::Tensor& x, std::span<const SequenceRows> sequences) const;
 
   /// [n, d] of forward's result to [n, vocab], fp32: pass only the rows whose logits are wanted.
   at::Tensor logits(const at::Tensor& hidden) const;
 
+  Parameters parameters() const;  // a tied head is its embedding's
   KvCache make_cache(std::int64_t capacity = 0) const;
   std::uint64_t kv_bytes_per_position() const;
 

@@ -2,11 +2,35 @@
 
 #include <ATen/ATen.h>
 
+#include <numeric>
 #include <vector>
 
 #include "nn/attention.h"
 
 namespace refrag {
+namespace {
+
+/// What attends together, as the rows of each sequence: one sequence, or neighbours that follow the same past.
+std::vector<std::vector<std::int64_t>> groups_of(std::span<const SequenceRows> sequences) {
+  std::vector<std::vector<std::int64_t>> groups;
+  for (std::size_t n = 0; n < sequences.size(); ++n) {
+    const bool joins = n > 0 && sequences[n].follows >= 0 && sequences[n].follows == sequences[n - 1].follows;
+    if (!joins) groups.emplace_back();
+    groups.back().push_back(sequences[n].rows);
+  }
+  return groups;
+}
+
+std::vector<std::int64_t> rows_of(const std::vector<std::vector<std::int64_t>>& groups) {
+  std::vector<std::int64_t> rows;
+  rows.reserve(groups.size());
+  for (const std::vector<std::int64_t>& group : groups) {
+    rows.push_back(std::accumulate(group.begin(), group.end(), std::int64_t{0}));
+  }
+  return rows;
+}
+
+}  // namespace
 
 at::Tensor LlamaLayer::forward(const at::Tensor& x, const nn::Rotation& rotation,
                                std::span<const SequenceRows> sequences, std::size_t layer) const {
@@ -17,24 +41,36 @@ at::Tensor LlamaLayer::forward(const at::Tensor& x, const nn::Rotation& rotation
 
 at::Tensor LlamaLayer::attend(const at::Tensor& a, const nn::Rotation& rotation,
                               std::span<const SequenceRows> sequences, std::size_t layer) const {
-  const at::Tensor qkv = qkv_proj(a).unflatten(-1, {num_heads + 2 * num_kv_heads, -1});  // [N, H + 2 G, h]
-  const at::Tensor qk = rotation(qkv.narrow(1, 0, num_heads + num_kv_heads));            // [N, H + G, h]
+  // Splits, not slices: the gradient of a split is put together once, that of each slice would be a whole tensor.
+  const std::vector<at::Tensor> qk_v = qkv_proj(a)
+                                           .unflatten(-1, {num_heads + 2 * num_kv_heads, -1})
+                                           .split_with_sizes({num_heads + num_kv_heads, num_kv_heads}, 1);
+  const std::vector<std::vector<std::int64_t>> groups = groups_of(sequences);
+  const std::vector<std::int64_t> rows = rows_of(groups);
+  const std::vector<at::Tensor> qks = rotation(qk_v[0]).split_with_sizes(rows, 0);  // of each group: [T, H + G, h]
+  const std::vector<at::Tensor> vs = qk_v[1].split_with_sizes(rows, 0);             // [T, G, h]
   std::vector<at::Tensor> attended;
-  std::int64_t first = 0;
-  for (const SequenceRows& sequence : sequences) {
-    const auto rows_of = [&](const at::Tensor& x, std::int64_t head, std::int64_t count) {
-      return x.narrow(0, first, sequence.rows).narrow(1, head, count);
-    };
-    const at::Tensor q = rows_of(qk, 0, num_heads);                                            // [T, H, h]
-    at::Tensor keys = rows_of(qk, num_heads, num_kv_heads).transpose(0, 1);                    // [G, T, h]
-    at::Tensor values = rows_of(qkv, num_heads + num_kv_heads, num_kv_heads).transpose(0, 1);  // [G, T, h]
+  std::vector<KvCache::View> seen;  // by sequence: keys and values of its own rows
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const SequenceRows& sequence = sequences[seen.size()];  // the group's first
+    const std::vector<at::Tensor> q_k = qks[g].split_with_sizes({num_heads, num_kv_heads}, 1);
+    const at::Tensor& q = q_k[0];               // [T, H, h]
+    at::Tensor keys = q_k[1].transpose(0, 1);   // [G, T, h]
+    at::Tensor values = vs[g].transpose(0, 1);  // [G, T, h]
+    seen.resize(seen.size() + groups[g].size(), {keys, values});
+    if (sequence.follows >= 0) {
+      const KvCache::View& past = seen.at(static_cast<std::size_t>(sequence.follows));
+      keys = at::cat({past.keys, keys}, 1);  // [G, P + T, h]
+      values = at::cat({past.values, values}, 1);
+      attended.push_back(nn::attend_branches(q, keys, values, groups[g]));
+      continue;
+    }
     if (sequence.cache != nullptr) {
       const KvCache::View past = sequence.cache->write(layer, keys, values);
       keys = past.keys;  // [G, P + T, h]
       values = past.values;
     }
     attended.push_back(nn::attend_causal(q, keys, values));  // [T, H * h]
-    first += sequence.rows;
   }
   return attended.size() == 1 ? attended[0] : at::cat(attended);
 }

@@ -17,6 +17,9 @@ namespace refrag {
 struct SequenceRows {
   std::int64_t rows = 0;     // T, at least 1
   KvCache* cache = nullptr;  // its past, extended by the rows; null: no past, and nothing is kept (training)
+  /// An earlier sequence of the same pass, without a cache or a past, that these rows follow as if they stood behind it
+  /// alone: several questions that share one context. -1: none.
+  std::int64_t follows = -1;
 };
 
 /// One transformer layer, with the projections of the same input held as one matrix.

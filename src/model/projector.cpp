@@ -17,6 +17,10 @@ std::shared_ptr<const Projector> Projector::load(const std::filesystem::path& fi
   return std::make_shared<Projector>(weights);
 }
 
+Parameters Projector::parameters() const {
+  return {{"fc1.weight", fc1_.weight}, {"fc1.bias", fc1_.bias}, {"fc2.weight", fc2_.weight}, {"fc2.bias", fc2_.bias}};
+}
+
 at::Tensor Projector::forward(const at::Tensor& chunks) const {
   const at::Tensor hidden = at::gelu(fc1_(chunks.to(fc1_.weight.options())));  // [L, w]
   return fc2_(hidden);

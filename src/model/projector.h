@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "model/parameter.h"
 #include "model/weight_reader.h"
 
 namespace refrag {
@@ -19,6 +20,7 @@ class Projector {
   static std::shared_ptr<const Projector> load(const std::filesystem::path& file, at::Device device);
 
   at::Tensor forward(const at::Tensor& chunks) const;  // [L, d_enc] to [L, d_dec]
+  Parameters parameters() const;
   std::size_t input_width() const { return input_width_; }
   std::size_t output_width() const { return output_width_; }
   std::size_t hidden_width() const { return hidden_width_; }

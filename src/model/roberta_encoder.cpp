@@ -78,6 +78,18 @@ std::shared_ptr<const RobertaEncoder> RobertaEncoder::load(const std::filesystem
   return std::make_shared<RobertaEncoder>(config, weights);
 }
 
+Parameters RobertaEncoder::parameters() const {
+  Parameters parameters = {{"embeddings.word_embeddings.weight", words_},
+                           {"embeddings.position_embeddings.weight", positions_},
+                           {"embeddings.token_type_embeddings.weight", types_},
+                           {"embeddings.LayerNorm.weight", embedding_norm_.weight},
+                           {"embeddings.LayerNorm.bias", embedding_norm_.bias}};
+  for (std::size_t n = 0; n < layers_.size(); ++n) {
+    layers_[n].add_parameters(message("encoder.layer.", n, "."), parameters);
+  }
+  return parameters;
+}
+
 at::Tensor RobertaEncoder::position_ids(const at::Tensor& ids) const {
   if (!config_.positions_after_pad) {
     return at::arange(ids.size(1), ids.options()).expand_as(ids);  // [B, L]

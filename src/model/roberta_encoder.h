@@ -50,6 +50,8 @@ class RobertaEncoder {
   void for_each_batch(const std::vector<EncoderInput>& rows, const TakeBatch& take) const;
 
   const EncoderConfig& config() const { return config_; }
+  /// All that embed() computes with; the pooler is not among them.
+  Parameters parameters() const;
   std::size_t width() const { return config_.width; }
   /// SHA-256 of the weights and of what config.json adds to them.
   const std::string& identity() const { return identity_; }

@@ -106,9 +106,7 @@ TEST(AddVectorsTest, GivesEachPassageItsOwnRows) {
 /// A model whose passage vectors follow from its chunk vectors.
 class MeanRunner : public FakeRunner {
  public:
-  MeanRunner() : FakeRunner(equal_widths()), info_(FakeRunner::info()) {
-    info_.passages_are_mean_of_chunks = true;
-  }
+  MeanRunner() : FakeRunner(equal_widths()), info_(FakeRunner::info()) { info_.passages_are_mean_of_chunks = true; }
   const ModelInfo& info() const override { return info_; }
   Matrix embed_passages(const std::vector<std::string>&) const override {
     throw Error(ErrorCode::kInternal, "the text is read a second time");

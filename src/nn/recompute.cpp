@@ -1,0 +1,59 @@
+#include "nn/recompute.h"
+
+#include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+
+#include <memory>
+#include <utility>
+
+namespace refrag::nn {
+namespace {
+
+class RecomputeNode : public torch::autograd::Node {
+ public:
+  RecomputeNode(std::function<at::Tensor(const at::Tensor&)> compute, const at::Tensor& x)
+      : Node(torch::autograd::collect_next_edges(x)),
+        compute_(std::move(compute)),
+        x_(x.detach()),
+        autocast_(at::autocast::is_autocast_enabled(x.device().type())) {}
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
+    const at::AutoGradMode with_gradients(true);
+    const bool was_on = at::autocast::is_autocast_enabled(x_.device().type());
+    at::autocast::set_autocast_enabled(x_.device().type(), autocast_);  // as in the forward pass
+    at::Tensor x = x_.detach();
+    x.requires_grad_(true);
+    const at::Tensor y = compute_(x);
+    at::autocast::set_autocast_enabled(x_.device().type(), was_on);
+    torch::autograd::backward({y}, {gradients[0].to(y.scalar_type())});
+    return {x.grad()};
+  }
+
+  void release_variables() override { x_.reset(); }
+
+ private:
+  std::function<at::Tensor(const at::Tensor&)> compute_;
+  at::Tensor x_;
+  bool autocast_;
+};
+
+}  // namespace
+
+at::Tensor recompute(const std::function<at::Tensor(const at::Tensor&)>& compute, const at::Tensor& x) {
+  if (!at::GradMode::is_enabled()) {
+    return compute(x);
+  }
+  at::Tensor y;
+  {
+    const at::NoGradGuard no_gradients;
+    y = compute(x);
+  }
+  const auto node = c10::make_intrusive<RecomputeNode>(compute, x);
+  torch::autograd::create_gradient_edge(y, node);
+  return y;
+}
+
+}  // namespace refrag::nn

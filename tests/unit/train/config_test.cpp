@@ -1,0 +1,74 @@
+#include "train/config.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "refrag/error.h"
+
+namespace refrag::train {
+namespace {
+
+Json sft_config() {
+  return Json::parse(R"({"out": "run", "start": {"bundle": "b"}, "data": {"questions": ["q.jsonl"]}, "steps": 100,
+                         "optimizer": {"learning_rate": 0.001}})");
+}
+
+/// What a config is refused with: the field at fault.
+std::string refusal_of(Stage stage, const Json& json, const std::vector<std::string>& overrides = {}) {
+  try {
+    parse_train_config(stage, json, overrides);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find(error.param()), std::string::npos) << error.what();
+    return error.param();
+  }
+  return "nothing";
+}
+
+TEST(TrainConfigTest, UnknownKeysAreRefusedByName) {
+  Json json = sft_config();
+  json["optimizer"]["learnig_rate"] = 1;
+  EXPECT_EQ(refusal_of(Stage::kSft, json), "optimizer.learnig_rate");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"steppes=3"}), "steppes");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"cpt.target=3"}), "cpt");  // another stage's
+}
+
+TEST(TrainConfigTest, ContradictionsAreRefusedByName) {
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.decoder=d"}), "start.bundle");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.full=0.7", "sft.none=0.7"}), "sft.full");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.missing=0.1"}), "sft.refusal");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"train=[\"policy\"]"}), "train");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.chunk_size=8"}), "start.chunk_size");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"stage=cpt"}), "stage");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.expand=[0.5, 0.1]"}), "sft.expand");
+  EXPECT_EQ(refusal_of(Stage::kPolicy, sft_config(), {"lora.rank=4"}), "lora");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"lora.rank=4", "train=[\"encoder\"]"}), "lora");
+  EXPECT_EQ(refusal_of(Stage::kPolicy, sft_config(), {"policy.warm_steps=101"}), "policy.warm_steps");
+  Json reconstruct = sft_config();
+  reconstruct["data"] = {{"text", {"t.jsonl"}}};
+  reconstruct["reconstruct"] = {{"curriculum", false}, {"pace", "even"}};
+  EXPECT_EQ(refusal_of(Stage::kReconstruct, reconstruct), "reconstruct.pace");
+}
+
+TEST(TrainConfigTest, ASetValueTakesThePlaceOfTheFiles) {
+  const TrainConfig config =
+      parse_train_config(Stage::kSft, sft_config(), {"run.seed=7", "out=other", "sft.expand=0.5"});
+  EXPECT_EQ(config.run.seed, 7U);
+  EXPECT_EQ(config.out, "other");
+  EXPECT_EQ(config.questions.expand.least, 0.5);
+  EXPECT_EQ(config.questions.expand.most, 0.5);
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"seed"}), "--set");
+}
+
+TEST(TrainConfigTest, EachStageTrainsItsOwnParts) {
+  EXPECT_EQ(parse_train_config(Stage::kSft, sft_config(), {}).train,
+            (std::set<Part>{Part::kDecoder, Part::kEncoder, Part::kProjector}));
+  EXPECT_EQ(parse_train_config(Stage::kPolicy, sft_config(), {}).train, std::set<Part>{Part::kPolicy});
+  EXPECT_EQ(parse_train_config(Stage::kSft, sft_config(), {"train=[\"projector\"]"}).train,
+            std::set<Part>{Part::kProjector});
+}
+
+}  // namespace
+}  // namespace refrag::train
