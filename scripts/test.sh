@@ -15,6 +15,8 @@ stages=("$@")
 [ $# -gt 0 ] || stages=(lint release dev tsan)
 
 jobs=${REFRAG_JOBS:-$(nproc)}
+# Tests run side by side: threads that wait for one another give the processor away instead of spinning.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export REFRAG_FUZZ_ROUNDS=${REFRAG_FUZZ_ROUNDS:-500}  # scripts/test-long.sh fuzz has far more
 logs=build/test-logs
 mkdir -p "$logs"
