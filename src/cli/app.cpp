@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <vector>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -41,7 +42,7 @@ int run(int argc, const char* const* argv) {
       "Answers questions over documents, many times faster: context is compressed, and expanded where it matters.",
       "refrag");
   app.set_version_flag("--version", kVersion);
-  app.require_subcommand(0, 1);  // not 1: then a misspelt command would be told as a missing one
+  app.require_subcommand(0, 1);  // not 1, here and in groups: a misspelt command would be told as a missing one
   app.footer(kFooter);
   app.get_formatter()->column_width(34);
   std::string log_level = "warning";
@@ -61,7 +62,8 @@ int run(int argc, const char* const* argv) {
     app.parse(argc, argv);
     configure_log({.level = parse_log_level(log_level)});
     if (!context.command) {
-      std::cerr << app.help();
+      const std::vector<CLI::App*> chosen = app.get_subcommands();
+      std::cerr << (chosen.empty() ? app.help() : chosen.front()->help());
       return kWrongUse;
     }
     return context.command();

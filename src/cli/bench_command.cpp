@@ -7,7 +7,7 @@ namespace refrag::cli {
 
 void add_bench_command(CLI::App& app, CommandContext& context) {
   CLI::App* bench = app.add_subcommand("bench", "Measure how fast it is on this machine");
-  bench->require_subcommand(1);
+  bench->require_subcommand(0, 1);
   bench->footer(R"(
 Examples:
   refrag bench latency --shape tinyllama --contexts 2048,16384 --k 16,32 --repeat 5

@@ -111,7 +111,7 @@ CLI::App* declare(CLI::App& kb, const char* name, const char* what, const std::s
 void add_kb_command(CLI::App& app, CommandContext& context) {
   auto flags = std::make_shared<KbFlags>();
   CLI::App* kb = app.add_subcommand("kb", "Look into a knowledge base, or delete from it");
-  kb->require_subcommand(1);
+  kb->require_subcommand(0, 1);
   CLI::App* list = declare(*kb, "list", "Documents, by id", flags, context, run_list);
   list->add_option("--after", flags->after, "ids after this one");
   list->add_option("--limit", flags->limit, "documents at most")->check(CLI::Range(1, 100000))->capture_default_str();

@@ -156,7 +156,7 @@ Example:
 
 void add_train_command(CLI::App& app, CommandContext& context) {
   CLI::App* train = app.add_subcommand("train", "Train a bundle, stage by stage");
-  train->require_subcommand(1);
+  train->require_subcommand(0, 1);
   add_tokenizer(*train, context);
   add_stage(*train, context, "pretrain", "A decoder, next-token prediction over documents");
   add_stage(*train, context, "reconstruct", "Encoder and projector, so that the decoder writes chunks back");

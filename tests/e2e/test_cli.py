@@ -117,6 +117,9 @@ class CommandLine(unittest.TestCase):
             (("query", "--model", MODEL, "--kb", self.kb, ""), "question"),
             (("query", "--model", MODEL), "QUESTION"),
             (("frobnicate",), "frobnicate"),
+            (("kb", "frobnicate"), "frobnicate"),
+            (("train", "frobnicate"), "frobnicate"),
+            (("eval",), "qa"),
         ):
             with self.subTest(arguments=arguments[4:]):
                 done = refrag(*arguments, expect=2)
