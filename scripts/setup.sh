@@ -3,7 +3,7 @@
 # under the project. Run it as often as you like: it does only what is missing, and asks nothing.
 #
 #   scripts/setup.sh            what a build and the tests need
-#   scripts/setup.sh --dev      also clang-format, clang-tidy and Google Benchmark
+#   scripts/setup.sh --dev      also clang-format, clang-tidy, Google Benchmark, and Open MPI for training by several processes
 #
 # REFRAG_TORCH_DIR=/opt/libtorch uses your own libtorch instead of the wheel (the folder that holds share/cmake/Torch).
 set -euo pipefail
@@ -16,7 +16,7 @@ packages=(
   libmd4c-dev libjemalloc-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libcpp-httplib-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev poppler-utils
 )
-dev_packages=(clang-format clang-tidy libbenchmark-dev)
+dev_packages=(clang-format clang-tidy libbenchmark-dev libopenmpi-dev openmpi-bin)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }

@@ -32,6 +32,7 @@ int report(const Error& error, const CommandContext& context) {
   if (context.json) {
     print_json(context.events ? event_json(error) : event_data(error));
   }
+  if (context.after_error) context.after_error(exit_code_of(error.code()));
   return exit_code_of(error.code());
 }
 

@@ -13,7 +13,8 @@ namespace refrag::cli {
 struct CommandContext {
   std::function<int()> command;  // returns an exit code; throws refrag::Error
   bool json = false;
-  bool events = false;  // with `json`: one event a line, an error being the last of them
+  bool events = false;                             // with `json`: one event a line, an error being the last of them
+  std::function<void(int exit_code)> after_error;  // where there is more to do than to print it
 };
 
 // One function a command, each in its own source: declares the options and sets `context.command` when it is named.

@@ -1,9 +1,11 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/files.h"
@@ -13,13 +15,18 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/print_json.h"
+#include "refrag/error.h"
 #include "train/config.h"
 #include "train/plot.h"
+#include "train/process_group.h"
 #include "train/tokenizer_trainer.h"
 #include "train/trainer.h"
 
 namespace refrag::cli {
 namespace {
+
+// Of an error that all processes have, the first one tells and ends the others meanwhile.
+constexpr std::chrono::milliseconds kForTheFirst(500);
 
 struct TrainFlags {
   std::string config;
@@ -60,16 +67,25 @@ Json to_json(const train::TrainReport& report) {
           {"bundle", report.bundle.string()}};
 }
 
-int run_train(train::Stage stage, const TrainFlags& flags, bool json) {
-  const train::TrainConfig config = train::read_train_config(stage, flags.config, flags.overrides);
+int run_stage(train::Stage stage, const TrainFlags& flags, bool json, const train::ProcessGroup& group) {
+  // What is wrong with it is told by the first process alone.
+  train::TrainConfig config;
+  group.first_then_others([&] { config = train::read_train_config(stage, flags.config, flags.overrides); });
   const InterruptGuard interrupt;
-  TrainBars bars(flags.quiet || json);
+  TrainBars bars(flags.quiet || json || !group.is_first());
+  if (group.size() > 1 && group.is_first() && !flags.quiet) {
+    std::cerr << group.size()
+              << " processes, threads of each: " << (config.run.threads == 0 ? group.threads() : config.run.threads)
+              << '\n';
+  }
   train::TrainOptions options;
+  options.group = group;
   options.resume = flags.resume;
   options.stops = InterruptGuard::interrupted;
   options.on_progress = [&](const train::TrainProgress& progress) { bars.show(progress); };
   const train::TrainReport report = train::train(config, options);
   bars.finish();
+  if (!group.is_first()) return report.interrupted ? kInterrupted : kDone;
   if (json) {
     print_json(to_json(report));
   } else if (report.interrupted) {
@@ -80,6 +96,23 @@ int run_train(train::Stage stage, const TrainFlags& flags, bool json) {
               << (report.peak_memory_bytes >> 20) << " MiB: " << report.bundle.string() << '\n';
   }
   return report.interrupted ? kInterrupted : kDone;
+}
+
+/// The others would wait for a process that failed: it takes them along once the error has been printed.
+int run_train(train::Stage stage, const TrainFlags& flags, CommandContext& context) {
+  const train::ProcessGroup group = train::ProcessGroup::of_launcher();
+  if (group.size() == 1) return run_stage(stage, flags, context.json, group);
+  context.after_error = [group](int exit_code) {
+    std::cout.flush();
+    group.abort(exit_code);
+  };
+  try {
+    return run_stage(stage, flags, context.json, group);
+  } catch (const Error& error) {
+    if (group.is_first()) throw;
+    std::this_thread::sleep_for(kForTheFirst);
+    throw Error(error.code(), message(group.name(), ": ", error.what()), error.param());
+  }
 }
 
 int run_plot(const TrainFlags& flags, bool json) {
@@ -93,6 +126,11 @@ int run_plot(const TrainFlags& flags, bool json) {
 }
 
 int run_tokenizer(const TrainFlags& flags, bool json) {
+  if (const auto launched = train::launched_processes(); launched > 1) {
+    throw Error(ErrorCode::kInvalidArgument,
+                message("one process trains a tokenizer; expected to be started without mpirun or srun, which started ",
+                        launched));
+  }
   const train::TokenizerConfig config = train::read_tokenizer_config(flags.config, flags.overrides);
   TrainBars bars(flags.quiet || json);
   train::train_tokenizer(config, [&](std::uint64_t texts) { bars.show({"read", texts, 0, ""}); });
@@ -135,7 +173,7 @@ Example:
   refrag train )",
                           name, " --config configs/train/refrag-tiny/", name, ".json --set out=runs/", name));
   command->callback([flags, name, &context] {
-    context.command = [flags, name, &context] { return run_train(train::parse_stage(name), *flags, context.json); };
+    context.command = [flags, name, &context] { return run_train(train::parse_stage(name), *flags, context); };
   });
 }
 
@@ -166,10 +204,12 @@ void add_train_command(CLI::App& app, CommandContext& context) {
   add_stage(*train, context, "retriever", "A retriever of the bundle's own, by contrast");
   add_plot(*train, context);
   train->footer(R"(
-Each stage reads a JSON config and writes a bundle that `refrag query` and the server open (docs/training.md).
+Each stage reads a JSON config and writes a bundle that `refrag query` and the server open (docs/training.md). Started by
+mpirun or srun, several processes share a stage's work.
 
-Example:
-  refrag train cpt --config configs/train/refrag-tiny/cpt.json --set run.threads=2 --resume)");
+Examples:
+  refrag train cpt --config configs/train/refrag-tiny/cpt.json --set run.threads=2 --resume
+  mpirun -n 4 refrag train cpt --config configs/train/refrag-tiny/cpt.json --set batch.accumulate=4)");
 }
 
 }  // namespace refrag::cli

@@ -101,6 +101,17 @@ at::Tensor positions_of(std::span<const SequenceRows> sequences, at::Device devi
   return at::tensor(positions, at::kLong).to(device);
 }
 
+/// Training on a GPU: sequences without caches, and enough of them that a kernel each would cost more than the work.
+std::optional<nn::PackedRows> pack(std::span<const SequenceRows> sequences, at::Device device) {
+  if (!device.is_cuda()) return std::nullopt;
+  std::vector<std::pair<std::int64_t, std::int64_t>> rows_and_follows;
+  for (const SequenceRows& sequence : sequences) {
+    if (sequence.cache != nullptr) return std::nullopt;
+    rows_and_follows.emplace_back(sequence.rows, sequence.follows);
+  }
+  return nn::PackedRows::of(rows_and_follows, device);
+}
+
 }  // namespace
 
 std::shared_ptr<const LlamaDecoder> LlamaDecoder::load(const std::filesystem::path& directory,
@@ -157,12 +168,17 @@ at::Tensor LlamaDecoder::embed(std::span<const TokenId> ids) const {
   return weights().embedding(indices.to(options_.device()));
 }
 
+ForwardPass LlamaDecoder::begin_pass(std::span<const SequenceRows> sequences) const {
+  const at::Device device = options_.device();
+  return {rotary_.at(positions_of(sequences, device)), {sequences.begin(), sequences.end()}, pack(sequences, device)};
+}
+
 at::Tensor LlamaDecoder::forward(const at::Tensor& x, std::span<const SequenceRows> sequences) const {
-  const nn::Rotation rotation = rotary_.at(positions_of(sequences, options_.device()));
+  const ForwardPass pass = begin_pass(sequences);
   const Weights& weights = this->weights();
   at::Tensor y = x.to(options_);
   for (std::size_t number = 0; number < weights.layers.size(); ++number) {
-    y = weights.layers[number].forward(y, rotation, sequences, number);
+    y = weights.layers[number].forward(y, pass, number);
   }
   for (const SequenceRows& sequence : sequences) {
     if (sequence.cache != nullptr) {
@@ -173,14 +189,13 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& x, std::span<const SequenceRo
 }
 
 at::Tensor LlamaDecoder::forward_recomputed(const at::Tensor& x, std::span<const SequenceRows> sequences) const {
-  const nn::Rotation rotation = rotary_.at(positions_of(sequences, options_.device()));
+  const auto pass = std::make_shared<const ForwardPass>(begin_pass(sequences));  // until the backward pass is through
   const Weights& weights = this->weights();
   at::Tensor y = x.to(options_);
   for (std::size_t number = 0; number < weights.layers.size(); ++number) {
-    const auto layer = [&layer = weights.layers[number], rotation, number,
-                        sequences = std::vector<SequenceRows>(sequences.begin(), sequences.end())](
-                           const at::Tensor& rows) { return layer.forward(rows, rotation, sequences, number); };
-    y = nn::recompute(layer, y);
+    y = nn::recompute([&layer = weights.layers[number], pass,
+                       number](const at::Tensor& rows) { return layer.forward(rows, *pass, number); },
+                      y);
   }
   return weights.norm(y);
 }

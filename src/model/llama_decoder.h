@@ -68,6 +68,7 @@ class LlamaDecoder {
   static std::unique_ptr<const Weights> copy_weights(const LlamaConfig& config, const Checkpoint& checkpoint,
                                                      const at::TensorOptions& options);
   const Weights& weights() const;
+  ForwardPass begin_pass(std::span<const SequenceRows> sequences) const;
 
   LlamaConfig config_;
   at::TensorOptions options_;

@@ -32,23 +32,32 @@ std::vector<std::int64_t> rows_of(const std::vector<std::vector<std::int64_t>>& 
 
 }  // namespace
 
-at::Tensor LlamaLayer::forward(const at::Tensor& x, const nn::Rotation& rotation,
-                               std::span<const SequenceRows> sequences, std::size_t layer) const {
-  const at::Tensor y = x + o_proj(attend(attention_norm(x), rotation, sequences, layer));  // [N, d]
-  const std::vector<at::Tensor> gate_up = gate_up_proj(ffn_norm(y)).chunk(2, -1);          // two of [N, ffn]
-  return y + down_proj(at::silu(gate_up[0]) * gate_up[1]);                                 // SwiGLU
+at::Tensor LlamaLayer::forward(const at::Tensor& x, const ForwardPass& pass, std::size_t layer) const {
+  const at::Tensor y = x + o_proj(attend(attention_norm(x), pass, layer));         // [N, d]
+  const std::vector<at::Tensor> gate_up = gate_up_proj(ffn_norm(y)).chunk(2, -1);  // two of [N, ffn]
+  return y + down_proj(at::silu(gate_up[0]) * gate_up[1]);                         // SwiGLU
 }
 
-at::Tensor LlamaLayer::attend(const at::Tensor& a, const nn::Rotation& rotation,
-                              std::span<const SequenceRows> sequences, std::size_t layer) const {
+at::Tensor LlamaLayer::attend(const at::Tensor& a, const ForwardPass& pass, std::size_t layer) const {
   // Splits, not slices: the gradient of a split is put together once, that of each slice would be a whole tensor.
   const std::vector<at::Tensor> qk_v = qkv_proj(a)
                                            .unflatten(-1, {num_heads + 2 * num_kv_heads, -1})
                                            .split_with_sizes({num_heads + num_kv_heads, num_kv_heads}, 1);
+  const at::Tensor qk = pass.rotation(qk_v[0]);
+  if (pass.packed && nn::can_pack(qk.device(), qk.scalar_type(), qk.size(2))) {
+    const std::vector<at::Tensor> q_k = qk.split_with_sizes({num_heads, num_kv_heads}, 1);
+    return nn::attend_packed(q_k[0], q_k[1], qk_v[1], *pass.packed);
+  }
+  return attend_each(qk, qk_v[1], pass.sequences, layer);
+}
+
+/// A sequence at a time. qk: [N, H + G, h], rotated; v: [N, G, h].
+at::Tensor LlamaLayer::attend_each(const at::Tensor& qk, const at::Tensor& v, std::span<const SequenceRows> sequences,
+                                   std::size_t layer) const {
   const std::vector<std::vector<std::int64_t>> groups = groups_of(sequences);
   const std::vector<std::int64_t> rows = rows_of(groups);
-  const std::vector<at::Tensor> qks = rotation(qk_v[0]).split_with_sizes(rows, 0);  // of each group: [T, H + G, h]
-  const std::vector<at::Tensor> vs = qk_v[1].split_with_sizes(rows, 0);             // [T, G, h]
+  const std::vector<at::Tensor> qks = qk.split_with_sizes(rows, 0);  // of each group: [T, H + G, h]
+  const std::vector<at::Tensor> vs = v.split_with_sizes(rows, 0);    // [T, G, h]
   std::vector<at::Tensor> attended;
   std::vector<KvCache::View> seen;  // by sequence: keys and values of its own rows
   for (std::size_t g = 0; g < groups.size(); ++g) {

@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "model/kv_cache.h"
 #include "model/llama_config.h"
+#include "nn/attention.h"
 #include "nn/linear.h"
 #include "nn/norms.h"
 #include "nn/rotary.h"
@@ -22,6 +25,13 @@ struct SequenceRows {
   std::int64_t follows = -1;
 };
 
+/// What all layers of a forward pass share.
+struct ForwardPass {
+  nn::Rotation rotation;
+  std::vector<SequenceRows> sequences;
+  std::optional<nn::PackedRows> packed;  // where attention takes all sequences in one kernel
+};
+
 /// One transformer layer, with the projections of the same input held as one matrix.
 struct LlamaLayer {
   std::int64_t num_heads = 0;     // H
@@ -34,12 +44,12 @@ struct LlamaLayer {
   nn::Linear down_proj;           // [d, ffn]
 
   /// x: [N, d], the rows of all sequences one after another. `layer` is this layer's number in the caches.
-  at::Tensor forward(const at::Tensor& x, const nn::Rotation& rotation, std::span<const SequenceRows> sequences,
-                     std::size_t layer) const;
+  at::Tensor forward(const at::Tensor& x, const ForwardPass& pass, std::size_t layer) const;
 
  private:
-  at::Tensor attend(const at::Tensor& a, const nn::Rotation& rotation, std::span<const SequenceRows> sequences,
-                    std::size_t layer) const;
+  at::Tensor attend(const at::Tensor& a, const ForwardPass& pass, std::size_t layer) const;
+  at::Tensor attend_each(const at::Tensor& qk, const at::Tensor& v, std::span<const SequenceRows> sequences,
+                         std::size_t layer) const;
 };
 
 }  // namespace refrag

@@ -19,13 +19,15 @@ bool computes_bf16(Device device) {
 
 }  // namespace
 
+bool has_cuda() { return at::hasCUDA(); }
+
 ModelOptions resolve(const ModelOptions& options) {
   if (options.threads > kMaxThreads) {
     throw Error(ErrorCode::kInvalidArgument,
                 message("threads is ", options.threads, "; expected 0 (one a physical core) to ", kMaxThreads),
                 "threads");
   }
-  if (options.device == Device::kCuda && !at::hasCUDA()) {
+  if (options.device == Device::kCuda && !has_cuda()) {
     throw Error(ErrorCode::kUnsupported, "device is cuda; this build's libtorch or this machine has no CUDA", "device");
   }
   ModelOptions resolved = options;

@@ -14,6 +14,7 @@ namespace {
 
 // GEMM is at its full speed from about 512 rows on; more only costs memory (16 MiB a tensor at d = 1,024 in fp32).
 constexpr std::size_t kTokensABatch = 4096;
+constexpr std::size_t kTokensABatchOnCuda = 131072;  // a kernel's start costs as much as the work of thousands of rows
 
 struct PaddedBatch {
   at::Tensor ids;       // [B, L]
@@ -136,7 +137,8 @@ void RobertaEncoder::for_each_batch(const std::vector<EncoderInput>& rows, const
     check(row, lengths.size());
     lengths.push_back(row.ids.size());
   }
-  for (const std::vector<std::size_t>& batch : batches_by_length(lengths, kTokensABatch)) {
+  const std::size_t most = words_.is_cuda() ? kTokensABatchOnCuda : kTokensABatch;
+  for (const std::vector<std::size_t>& batch : batches_by_length(lengths, most)) {
     const PaddedBatch padded = pad_rows(rows, batch, config_.pad_id);
     const auto here = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(words_.device()) : tensor; };
     const at::Tensor mask = here(padded.mask);
@@ -145,11 +147,13 @@ void RobertaEncoder::for_each_batch(const std::vector<EncoderInput>& rows, const
 }
 
 at::Tensor RobertaEncoder::embed(const std::vector<EncoderInput>& rows, Pooling pooling, bool normalize) const {
-  const at::Tensor vectors = at::empty({static_cast<std::int64_t>(rows.size()), words_.size(1)}, at::kFloat);
+  const at::Tensor vectors = at::empty({static_cast<std::int64_t>(rows.size()), words_.size(1)},
+                                       words_.options().requires_grad(false).dtype(at::kFloat));
   for_each_batch(rows, [&](const std::vector<std::size_t>& batch, const at::Tensor& hidden, const at::Tensor& mask) {
     const at::Tensor pooled = pool_tokens(hidden, mask, pooling);
     const std::vector<std::int64_t> places(batch.begin(), batch.end());
-    vectors.index_copy_(0, at::tensor(places, at::kLong), (normalize ? normalize_rows(pooled) : pooled).cpu());
+    vectors.index_copy_(0, at::tensor(places, at::kLong).to(words_.device()),
+                        normalize ? normalize_rows(pooled) : pooled);
   });
   return vectors;
 }

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 namespace refrag::nn {
@@ -90,6 +91,49 @@ at::Tensor attend_branches(const at::Tensor& q, const at::Tensor& keys, const at
                                           for_each_query(values, grouped.size(1)), mask)
       .permute({2, 0, 1, 3})
       .reshape({rows, -1});
+}
+
+PackedRows PackedRows::of(std::span<const std::pair<std::int64_t, std::int64_t>> rows_and_follows, at::Device device) {
+  std::vector<std::int32_t> query_ends = {0};
+  std::vector<std::int32_t> key_ends = {0};
+  std::vector<std::int64_t> key_rows;
+  PackedRows packed;
+  bool shares = false;
+  const auto add_keys = [&](std::size_t n) {
+    for (std::int32_t row = query_ends[n]; row < query_ends[n + 1]; ++row) key_rows.push_back(row);
+  };
+  for (std::size_t n = 0; n < rows_and_follows.size(); ++n) {
+    const auto [rows, follows] = rows_and_follows[n];
+    query_ends.push_back(query_ends.back() + static_cast<std::int32_t>(rows));
+    if (follows >= 0) add_keys(static_cast<std::size_t>(follows));
+    shares = shares || follows >= 0;
+    add_keys(n);
+    key_ends.push_back(static_cast<std::int32_t>(key_rows.size()));
+    packed.longest_query = std::max(packed.longest_query, rows);
+    packed.longest_keys = std::max<std::int64_t>(packed.longest_keys, key_ends[n + 1] - key_ends[n]);
+  }
+  packed.query_ends = at::tensor(query_ends, at::kInt).to(device);
+  packed.key_ends = at::tensor(key_ends, at::kInt).to(device);
+  if (shares) packed.key_rows = at::tensor(key_rows, at::kLong).to(device);
+  return packed;
+}
+
+bool can_pack(at::Device device, at::ScalarType dtype, std::int64_t head_dim) {
+  constexpr std::int64_t kWidestHead = 256;
+  return device.is_cuda() && (dtype == at::kBFloat16 || dtype == at::kHalf) && head_dim % 8 == 0 &&
+         head_dim <= kWidestHead;
+}
+
+at::Tensor attend_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const PackedRows& rows) {
+  const auto keys_of = [&](const at::Tensor& x) {
+    return rows.key_rows.defined() ? x.index_select(0, rows.key_rows) : x.contiguous();
+  };
+  // Where there are more keys than queries, the kernel's causal mask ends with both: row i of T sees the first
+  // K - T + i + 1 keys.
+  const auto results = at::_flash_attention_forward(q.contiguous(), keys_of(k), keys_of(v), rows.query_ends,
+                                                    rows.key_ends, rows.longest_query, rows.longest_keys,
+                                                    /*dropout_p=*/0.0, /*is_causal=*/true, /*return_debug_mask=*/false);
+  return std::get<0>(results).flatten(1);
 }
 
 at::Tensor attend_all(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) {

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace refrag::nn {
@@ -40,6 +41,16 @@ class RecomputeNode : public torch::autograd::Node {
   bool autocast_;
 };
 
+/// Nodes were shared by std::shared_ptr before libtorch 2.13.
+template <typename NodePointer = decltype(torch::autograd::Edge::function), typename... Arguments>
+NodePointer make_node(Arguments&&... arguments) {
+  if constexpr (std::is_same_v<NodePointer, std::shared_ptr<torch::autograd::Node>>) {
+    return std::make_shared<RecomputeNode>(std::forward<Arguments>(arguments)...);
+  } else {
+    return c10::make_intrusive<RecomputeNode>(std::forward<Arguments>(arguments)...);
+  }
+}
+
 }  // namespace
 
 at::Tensor recompute(const std::function<at::Tensor(const at::Tensor&)>& compute, const at::Tensor& x) {
@@ -51,8 +62,7 @@ at::Tensor recompute(const std::function<at::Tensor(const at::Tensor&)>& compute
     const at::NoGradGuard no_gradients;
     y = compute(x);
   }
-  const auto node = c10::make_intrusive<RecomputeNode>(compute, x);
-  torch::autograd::create_gradient_edge(y, node);
+  torch::autograd::create_gradient_edge(y, make_node(compute, x));
   return y;
 }
 

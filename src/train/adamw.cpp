@@ -13,7 +13,7 @@ AdamW::AdamW(std::vector<NamedTensor> weights, const OptimizerConfig& config)
     const at::Tensor& value = weights_[n].value;
     first_.push_back(at::zeros_like(value));
     second_.push_back(at::zeros_like(value));
-    counts_.push_back(at::zeros({}, at::kFloat));
+    counts_.push_back(at::zeros({}, value.options().dtype(at::kFloat)));
     groups_[value.dim() > 1 ? 0 : 1].members.push_back(n);
   }
 }

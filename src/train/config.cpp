@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/message.h"
+#include "model/model_options.h"
 #include "refrag/error.h"
 
 namespace refrag::train {
@@ -195,8 +196,14 @@ RunConfig read_run(JsonReader json) {
   run.seed = static_cast<std::uint64_t>(json.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
   run.threads = static_cast<std::size_t>(json.integer("threads", 0, 0, 1024));
   const std::size_t dtype = json.one_of("dtype", {"auto", "fp32", "bf16"}, 0);
+  const std::size_t device = json.one_of("device", {"auto", "cpu", "cuda"}, 0);
+  if (device == 2 && !has_cuda()) {
+    throw Error(ErrorCode::kUnsupported, "run.device is cuda; this build's libtorch or this machine has no CUDA",
+                "run.device");
+  }
+  run.cuda = device == 2 || (device == 0 && has_cuda());
   // Emulated bf16 is several times slower than fp32.
-  run.bf16 = dtype == 2 || (dtype == 0 && (cpu_features().avx512_bf16 || cpu_features().amx_bf16));
+  run.bf16 = dtype == 2 || (dtype == 0 && (run.cuda || cpu_features().avx512_bf16 || cpu_features().amx_bf16));
   run.recompute = json.boolean("recompute", false);
   run.checkpoint_every = static_cast<std::uint64_t>(json.integer("checkpoint_every", 500, 1, kMost));
   run.log_every = static_cast<std::uint64_t>(json.integer("log_every", 10, 1, kMost));

@@ -77,6 +77,7 @@ struct OptimizerConfig {
 struct RunConfig {
   std::uint64_t seed = 1;
   std::size_t threads = 0;  // 0: one a physical core
+  bool cuda = false;        // else the CPU
   bool bf16 = false;        // autocast
   bool recompute = false;   // activation checkpointing in the decoder
   std::uint64_t checkpoint_every = 500;

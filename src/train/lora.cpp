@@ -23,8 +23,9 @@ LoraAdapters::LoraAdapters(const Parameters& parameters, const std::string& pref
     if (!is_adapted(parameter)) continue;
     const at::Tensor& weight = parameter.value;
     Adapter adapter{prefix + parameter.name(), weight, weight.detach().clone(), {}, {}};
-    adapter.a = at::randn({rank, weight.size(1)}, generator) / std::sqrt(static_cast<double>(weight.size(1)));
-    adapter.b = at::zeros({weight.size(0), rank});
+    adapter.a = (at::randn({rank, weight.size(1)}, generator) / std::sqrt(static_cast<double>(weight.size(1))))
+                    .to(weight.device());
+    adapter.b = at::zeros({weight.size(0), rank}, weight.options().requires_grad(false));
     adapters_.push_back(std::move(adapter));
     at::Tensor(weight).requires_grad_(true);
   }

@@ -7,6 +7,13 @@
 #include "refrag/error.h"
 
 namespace refrag::train {
+namespace {
+
+at::Tensor indices_for(const std::vector<std::int64_t>& values, const at::Tensor& where) {
+  return at::tensor(values, at::kLong).to(where.device());
+}
+
+}  // namespace
 
 std::size_t MixedBatch::begin_sequence(std::int64_t follows) {
   sequences_.push_back({0, nullptr, follows});
@@ -66,22 +73,22 @@ void MixedBatch::append(const MixedBatch& other) {
 
 at::Tensor MixedBatch::embed(const LlamaDecoder& decoder, const at::Tensor& vectors) const {
   if (vectors_.empty()) return decoder.embed(tokens_);
-  at::Tensor rows = vectors.index_select(0, at::tensor(vectors_, at::kLong));  // [V, d]
+  at::Tensor rows = vectors.index_select(0, indices_for(vectors_, vectors));  // [V, d]
   if (!tokens_.empty()) rows = at::cat({decoder.embed(tokens_).to(rows.scalar_type()), rows});
   // Row n of the sequences is row places[n] of tokens and vectors.
   std::vector<std::int64_t> places(static_cast<std::size_t>(row_));
   std::int64_t next = 0;
   for (const std::int64_t row : token_rows_) places[static_cast<std::size_t>(row)] = next++;
   for (const std::int64_t row : vector_rows_) places[static_cast<std::size_t>(row)] = next++;
-  return rows.index_select(0, at::tensor(places, at::kLong));
+  return rows.index_select(0, indices_for(places, rows));
 }
 
 at::Tensor MixedBatch::losses(const LlamaDecoder& decoder, const at::Tensor& vectors, bool recompute) const {
   const at::Tensor x = embed(decoder, vectors);  // [N, d]
   const at::Tensor hidden =
       recompute ? decoder.forward_recomputed(x, sequences_) : decoder.forward(x, std::span(sequences_));
-  const at::Tensor predicting = hidden.index_select(0, at::tensor(target_rows_, at::kLong));  // [targets, d]
-  return at::cross_entropy_loss(decoder.logits(predicting), at::tensor(target_ids_, at::kLong), /*weight=*/{},
+  const at::Tensor predicting = hidden.index_select(0, indices_for(target_rows_, hidden));  // [targets, d]
+  return at::cross_entropy_loss(decoder.logits(predicting), indices_for(target_ids_, hidden), /*weight=*/{},
                                 at::Reduction::None);
 }
 

@@ -4,8 +4,10 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "base/message.h"
@@ -28,6 +30,7 @@ struct PolicyState {
   at::Tensor projected;         // [L, d]
   at::Tensor query;             // [Q, d_enc] or, where the policy reads projected vectors, [Q, d]
   std::size_t picks = 0;        // T
+  std::uint64_t number = 0;     // among those of the step, or of the evaluation, of all processes
 };
 
 /// Selections of one state, and what they were worth.
@@ -48,15 +51,16 @@ std::vector<bool> as_mask(std::span<const std::int64_t> picks, std::size_t chunk
 }
 
 std::vector<std::int64_t> best_first(const at::Tensor& scores, std::size_t count) {
-  const at::Tensor order = at::argsort(scores, /*stable=*/true, /*dim=*/0, /*descending=*/true).contiguous();
+  const at::Tensor order = at::argsort(scores, /*stable=*/true, /*dim=*/0, /*descending=*/true).cpu().contiguous();
   const auto* first = order.const_data_ptr<std::int64_t>();
   return {first, first + std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(count), order.numel())};
 }
 
 class PolicyTask : public Task {
  public:
-  PolicyTask(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
-      : config_(config), model_(model), data_(config.data, model.info(), on_prepared) {
+  PolicyTask(const TrainConfig& config, const TrainModel& model, const ProcessGroup& group,
+             const OnPrepared& on_prepared)
+      : config_(config), model_(model), group_(group), data_(config.data, model.info(), on_prepared) {
     if (!model.has_encoder()) {
       throw Error(ErrorCode::kUnsupported, "the stage policy needs a bundle with an encoder and a projector");
     }
@@ -69,13 +73,13 @@ class PolicyTask : public Task {
   }
 
   void begin(std::uint64_t step) override {
-    states_.clear();
+    forget_states();
     rollouts_.clear();
     tokens_ = 0;
     is_warm_ = step < static_cast<std::uint64_t>(config_.policy.warm_steps);
     const at::NoGradGuard no_gradients;
     const std::uint64_t trained_on = data_.questions() - held_out_;
-    while (states_.size() < static_cast<std::size_t>(config_.policy.questions)) {
+    while (usable_ < static_cast<std::uint64_t>(config_.policy.questions)) {
       const std::uint64_t n = next_++;
       Draw draw({config_.run.seed, n});
       const std::uint64_t key = Draw({config_.run.seed, n / trained_on}).next();
@@ -102,7 +106,8 @@ class PolicyTask : public Task {
       }
     }
     if (losses.empty()) return 0;
-    const at::Tensor loss = at::stack(losses).mean();
+    const std::uint64_t count = is_warm_ ? with_answer_chunks_ : usable_;
+    const at::Tensor loss = at::stack(losses).sum() / static_cast<double>(count);
     torch::autograd::backward({loss});
     return loss.item<double>();
   }
@@ -114,37 +119,27 @@ class PolicyTask : public Task {
 
   Json describe() const override {
     if (is_warm_) return {{"phase", "supervised"}};
-    double reward = 0;
-    double deviation = 0;
-    for (const Rollout& rollout : rollouts_) {
-      reward += rollout.rewards.mean().item<double>();
-      deviation += rollout.rewards.std(/*unbiased=*/false).item<double>();
-    }
-    const auto count = static_cast<double>(rollouts_.size());
-    return {{"phase", "grpo"}, {"reward", reward / count}, {"reward_deviation", deviation / count}};
+    return {{"phase", "grpo"}, {"reward", reward_}, {"reward_deviation", reward_deviation_}};
   }
 
   std::optional<Json> evaluate(std::uint64_t step) override {
     const bool is_due = step % config_.policy.evaluate_every == 0 || step == config_.steps;
     if (held_out_ == 0 || !is_due) return std::nullopt;
     const at::NoGradGuard no_gradients;
-    states_.clear();
+    forget_states();
     for (std::uint64_t n = 0; n < held_out_; ++n) {
       Draw draw({config_.run.seed + 1, n});  // the same each time
-      const std::size_t before = states_.size();
       add_state(data_.questions() - held_out_ + n, draw);
-      if (states_.size() > before) {
-        states_.back().picks =
-            chunks_within_fraction(config_.policy.evaluation_budget, states_.back().layout.chunks().size());
-      }
     }
-    if (states_.empty()) return std::nullopt;
-    Json rewards = {{"questions", states_.size()}, {"budget", config_.policy.evaluation_budget}};
-    rewards["policy"] =
-        mean_reward([&](const PolicyState& state, std::size_t) { return best_first(score(state), state.picks); });
+    if (usable_ == 0) return std::nullopt;
+    for (PolicyState& state : states_) {
+      state.picks = chunks_within_fraction(config_.policy.evaluation_budget, state.layout.chunks().size());
+    }
+    Json rewards = {{"questions", usable_}, {"budget", config_.policy.evaluation_budget}};
+    rewards["policy"] = mean_reward([&](const PolicyState& state) { return best_first(score(state), state.picks); });
     if (other_rules_.is_null()) other_rules_ = rewards_of_other_rules();  // they do not change
     rewards.update(other_rules_);
-    states_.clear();
+    forget_states();
     return rewards;
   }
 
@@ -154,33 +149,41 @@ class PolicyTask : public Task {
     std::vector<bool> expanded;
   };
 
+  void forget_states() {
+    states_.clear();
+    usable_ = 0;
+    with_answer_chunks_ = 0;
+  }
+
   /// Of all states, with the chunks that `pick` names for each of them.
   template <typename Pick>
   double mean_reward(const Pick& pick) {
     std::vector<Selected> selections;
     for (std::size_t n = 0; n < states_.size(); ++n) {
-      selections.push_back({n, as_mask(pick(states_[n], n), states_[n].layout.chunks().size())});
+      selections.push_back({n, as_mask(pick(states_[n]), states_[n].layout.chunks().size())});
     }
-    return rewards_of(selections).mean().item<double>();
+    double sum = rewards_of(selections).sum().item<double>();
+    group_.sum(std::span(&sum, 1));
+    return sum / static_cast<double>(usable_);
   }
 
   /// What needs no policy: random picks, similarity, and the perplexity heuristics both ways.
   Json rewards_of_other_rules() {
     Json rewards;
-    rewards["random"] = mean_reward([&](const PolicyState& state, std::size_t n) {
-      Draw draw({config_.run.seed + 2, n});
+    rewards["random"] = mean_reward([&](const PolicyState& state) {
+      Draw draw({config_.run.seed + 2, state.number});
       const std::vector<std::size_t> drawn = draw.sample(state.layout.chunks().size(), state.picks);
       return std::vector<std::int64_t>(drawn.begin(), drawn.end());
     });
-    rewards["similarity"] = mean_reward([&](const PolicyState& state, std::size_t) {
+    rewards["similarity"] = mean_reward([&](const PolicyState& state) {
       // As the engine's rule: the cosine of each chunk vector with the mean of the question's.
       const at::Tensor question = model_.encode(query_chunks(state)).mean(0, /*keepdim=*/true);
       return best_first(at::cosine_similarity(state.vectors, question, 1), state.picks);
     });
-    rewards["high_perplexity"] = mean_reward(
-        [&](const PolicyState& state, std::size_t) { return best_first(chunk_perplexities(state), state.picks); });
-    rewards["low_perplexity"] = mean_reward(
-        [&](const PolicyState& state, std::size_t) { return best_first(-chunk_perplexities(state), state.picks); });
+    rewards["high_perplexity"] =
+        mean_reward([&](const PolicyState& state) { return best_first(chunk_perplexities(state), state.picks); });
+    rewards["low_perplexity"] =
+        mean_reward([&](const PolicyState& state) { return best_first(-chunk_perplexities(state), state.picks); });
     return rewards;
   }
 
@@ -194,8 +197,8 @@ class PolicyTask : public Task {
     bare.before.clear();
     state.layout.add_context(batch, bare, std::vector<bool>(chunks.size(), false),
                              [&](std::size_t chunk) { batch.add_targets(chunks[chunk]); });
-    const Autocast autocast(config_.run.bf16);
-    const at::Tensor losses = batch.losses(model_.decoder(), {}, /*recompute=*/false);
+    const Autocast autocast(config_.run);
+    const at::Tensor losses = batch.losses(model_.decoder(), {}, /*recompute=*/false).cpu();
     std::vector<at::Tensor> means;
     std::int64_t first = 0;
     for (const std::vector<TokenId>& chunk : chunks) {
@@ -205,6 +208,7 @@ class PolicyTask : public Task {
     return at::stack(means);
   }
 
+  /// What is drawn is the same in all processes; only one of them goes on to compute vectors, and keeps the state.
   void add_state(std::uint64_t number, Draw& draw) {
     const PolicyConfig& policy = config_.policy;
     const auto passages = static_cast<std::size_t>(
@@ -212,6 +216,7 @@ class PolicyTask : public Task {
     const QuestionData::Context context = data_.draw_context(number, passages, 1, /*with_right=*/true, draw);
     PolicyState state{
         data_.question(number), QuestionLayout(data_, context.passages, model_.chunk_size()), {}, {}, {}, {}, {}};
+    state.number = usable_;
     const std::size_t chunks = state.layout.chunks().size();
     state.picks =
         chunks_within_fraction(policy.budget.least + draw.unit() * (policy.budget.most - policy.budget.least), chunks);
@@ -225,6 +230,9 @@ class PolicyTask : public Task {
     if (chunks == 0 || longest_prompt(state) > static_cast<std::size_t>(model_.decoder().config().max_positions)) {
       return;
     }
+    ++usable_;
+    if (is_warm_ && !state.layout.answer_chunks(state.question).empty()) ++with_answer_chunks_;
+    if (!group_.is_mine(state.number)) return;
     state.vectors = model_.encode(state.layout.chunks());
     state.projected = model_.parts().projector->forward(state.vectors);
     state.query = query_of(state);
@@ -259,15 +267,17 @@ class PolicyTask : public Task {
     return model_.policy().reads_projected() ? model_.parts().projector->forward(vectors) : vectors;
   }
 
+  /// [L], on the CPU, where picks are drawn.
   at::Tensor score(const PolicyState& state) const {
-    return model_.policy().forward(state.query, model_.policy().reads_projected() ? state.projected : state.vectors);
+    const at::Tensor& chunks = model_.policy().reads_projected() ? state.projected : state.vectors;
+    return model_.policy().forward(state.query, chunks).cpu();
   }
 
   void roll_out(std::uint64_t step) {
     std::vector<Selected> selections;
     for (std::size_t n = 0; n < states_.size(); ++n) {
       const at::Tensor logits = score(states_[n]).contiguous();
-      Draw draw({config_.run.seed + 3, step, n});
+      Draw draw({config_.run.seed + 3, step, states_[n].number});
       std::vector<std::int64_t> picks;
       for (std::int64_t g = 0; g < config_.policy.group; ++g) {
         const std::vector<std::int64_t> picked = draw_picks(floats_of(logits), states_[n].picks, draw);
@@ -279,11 +289,23 @@ class PolicyTask : public Task {
     }
     const at::Tensor rewards = rewards_of(selections).view({-1, config_.policy.group});
     for (std::size_t n = 0; n < rollouts_.size(); ++n) rollouts_[n].rewards = rewards[static_cast<std::int64_t>(n)];
+    sum_up_rewards();
+  }
+
+  void sum_up_rewards() {
+    std::array<double, 2> sums = {0, 0};
+    for (const Rollout& rollout : rollouts_) {
+      sums[0] += rollout.rewards.mean().item<double>();
+      sums[1] += rollout.rewards.std(/*unbiased=*/false).item<double>();
+    }
+    group_.sum(std::span(sums));
+    reward_ = sums[0] / static_cast<double>(usable_);
+    reward_deviation_ = sums[1] / static_cast<double>(usable_);
   }
 
   /// −log-perplexity of the answers, [selections]: in passes of at most batch.tokens positions.
   at::Tensor rewards_of(const std::vector<Selected>& selections) {
-    std::vector<at::Tensor> rewards;
+    std::vector<at::Tensor> rewards = {at::zeros({0})};
     for (std::size_t begin = 0; begin < selections.size();) {
       MixedBatch batch;
       std::vector<at::Tensor> vectors;
@@ -308,8 +330,8 @@ class PolicyTask : public Task {
   }
 
   at::Tensor rewards_of(const MixedBatch& batch, const at::Tensor& vectors, std::int64_t sequences) const {
-    const Autocast autocast(config_.run.bf16);
-    const at::Tensor losses = batch.losses(model_.decoder(), vectors, /*recompute=*/false);
+    const Autocast autocast(config_.run);
+    const at::Tensor losses = batch.losses(model_.decoder(), vectors, /*recompute=*/false).cpu();
     const std::vector<std::int64_t> owners(batch.target_sequences().begin(), batch.target_sequences().end());
     const at::Tensor sums = at::zeros({sequences}, at::kFloat).index_add_(0, at::tensor(owners, at::kLong), losses);
     const at::Tensor counts = at::bincount(at::tensor(owners, at::kLong), {}, sequences);
@@ -329,21 +351,26 @@ class PolicyTask : public Task {
 
   const TrainConfig& config_;
   const TrainModel& model_;
+  const ProcessGroup& group_;
   QuestionData data_;
   std::uint64_t held_out_ = 0;
   std::uint64_t next_ = 0;
   std::uint64_t tokens_ = 0;
   bool is_warm_ = false;
-  Json other_rules_;  // rewards of the evaluation's questions
-  std::vector<PolicyState> states_;
-  std::vector<Rollout> rollouts_;
+  Json other_rules_;                      // rewards of the evaluation's questions
+  std::vector<PolicyState> states_;       // this process's share
+  std::uint64_t usable_ = 0;              // states of all processes
+  std::uint64_t with_answer_chunks_ = 0;  // of them: what the supervised steps learn from
+  std::vector<Rollout> rollouts_;         // of states_
+  double reward_ = 0;                     // mean over the rollouts of all processes
+  double reward_deviation_ = 0;           // mean deviation within a group
 };
 
 }  // namespace
 
-std::unique_ptr<Task> make_policy_task(const TrainConfig& config, const TrainModel& model,
+std::unique_ptr<Task> make_policy_task(const TrainConfig& config, const TrainModel& model, const ProcessGroup& group,
                                        const OnPrepared& on_prepared) {
-  return std::make_unique<PolicyTask>(config, model, on_prepared);
+  return std::make_unique<PolicyTask>(config, model, group, on_prepared);
 }
 
 }  // namespace refrag::train

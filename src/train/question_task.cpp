@@ -11,10 +11,10 @@
 namespace refrag::train {
 namespace {
 
-class QuestionTask : public ExampleTask {
+class QuestionExamples : public ExampleSource {
  public:
-  QuestionTask(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
-      : ExampleTask(config, model), data_(config.data, model.info(), on_prepared) {
+  QuestionExamples(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
+      : config_(config), model_(model), data_(config.data, model.info(), on_prepared) {
     const QuestionConfig& questions = config.questions;
     if (!model.has_encoder() && questions.full + questions.none < 1) {
       throw Error(ErrorCode::kUnsupported,
@@ -24,7 +24,6 @@ class QuestionTask : public ExampleTask {
     if (!questions.refusal.empty()) refusal_ = QuestionData::answer_tokens(questions.refusal, model.info());
   }
 
- protected:
   MixedBatch example(std::uint64_t n, double) const override {
     const QuestionConfig& config = config_.questions;
     Draw draw({config_.run.seed, n});
@@ -97,15 +96,18 @@ class QuestionTask : public ExampleTask {
         "sft.questions");
   }
 
+  const TrainConfig& config_;
+  const TrainModel& model_;
   QuestionData data_;
   std::vector<TokenId> refusal_;
 };
 
 }  // namespace
 
-std::unique_ptr<Task> make_question_task(const TrainConfig& config, const TrainModel& model,
+std::unique_ptr<Task> make_question_task(const TrainConfig& config, const TrainModel& model, const ProcessGroup& group,
                                          const OnPrepared& on_prepared) {
-  return std::make_unique<QuestionTask>(config, model, on_prepared);
+  return std::make_unique<ExampleTask>(config, model, group,
+                                       std::make_unique<QuestionExamples>(config, model, on_prepared));
 }
 
 }  // namespace refrag::train

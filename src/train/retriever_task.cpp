@@ -10,6 +10,7 @@
 
 #include "base/message.h"
 #include "refrag/error.h"
+#include "train/exchange.h"
 #include "train/question_data.h"
 #include "train/task.h"
 
@@ -26,8 +27,9 @@ ModelInfo plain_questions(ModelInfo info) {
 
 class RetrieverTask : public Task {
  public:
-  RetrieverTask(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
-      : config_(config), model_(model), data_(config.data, plain_questions(model.info()), on_prepared) {}
+  RetrieverTask(const TrainConfig& config, const TrainModel& model, const ProcessGroup& group,
+                const OnPrepared& on_prepared)
+      : config_(config), model_(model), group_(group), data_(config.data, plain_questions(model.info()), on_prepared) {}
 
   void begin(std::uint64_t) override {
     questions_.clear();
@@ -52,21 +54,31 @@ class RetrieverTask : public Task {
   double compute_gradients(std::int64_t) override {
     at::Tensor loss;
     {
-      const Autocast autocast(config_.run.bf16);
+      const Autocast autocast(config_.run);
       const TextEmbedder& retriever = *model_.parts().retriever;
-      const at::Tensor queries = retriever.embed_queries(questions_);   // [B, d]
-      const at::Tensor passages = retriever.embed_passages(passages_);  // [P, d]
+      // Each process embeds its share, and all of them compare everything with everything.
+      const auto embed = [&](const std::vector<std::string>& texts, bool as_queries) {
+        const auto [begin, end] = group_.range_of(texts.size());
+        const std::vector<std::string> own(texts.data() + begin, texts.data() + end);
+        const at::Tensor rows = own.empty()  ? at::zeros({0, static_cast<std::int64_t>(retriever.width())})
+                                : as_queries ? retriever.embed_queries(own)
+                                             : retriever.embed_passages(own);
+        return gather_rows(group_, rows, begin, texts.size());
+      };
+      const at::Tensor queries = embed(questions_, true);   // [B, d]
+      const at::Tensor passages = embed(passages_, false);  // [P, d]
       const at::Tensor cosines = at::matmul(queries, passages.t()).to(at::kFloat);
-      const at::Tensor scores = (cosines / config_.retriever.temperature).masked_fill(other_right(), -kInfinity);
-      const at::Tensor right = at::tensor(right_, at::kLong);
+      const at::Tensor scores =
+          (cosines / config_.retriever.temperature).masked_fill(other_right().to(cosines.device()), -kInfinity);
+      const at::Tensor right = at::tensor(right_, at::kLong).to(cosines.device());
       loss = at::cross_entropy_loss(scores, right);
       accuracy_ = scores.argmax(1).eq(right).to(at::kFloat).mean().item<double>();
     }
-    torch::autograd::backward({loss});
-    return loss.item<double>();
+    if (loss.requires_grad()) torch::autograd::backward({loss});  // not where this process has less than one text
+    return group_.is_first() ? loss.item<double>() : 0.0;         // it is the whole loss, whoever computes it
   }
 
-  std::uint64_t tokens() const override { return tokens_; }
+  std::uint64_t tokens() const override { return group_.is_first() ? tokens_ : 0; }  // of all processes
   Json describe() const override { return {{"accuracy", accuracy_}, {"passages", passages_.size()}}; }
   std::uint64_t position() const override { return next_; }
   void go_to(std::uint64_t position) override { next_ = position; }
@@ -115,6 +127,7 @@ class RetrieverTask : public Task {
 
   const TrainConfig& config_;
   const TrainModel& model_;
+  const ProcessGroup& group_;
   QuestionData data_;
   std::uint64_t next_ = 0;
   std::uint64_t tokens_ = 0;
@@ -128,9 +141,9 @@ class RetrieverTask : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_retriever_task(const TrainConfig& config, const TrainModel& model,
+std::unique_ptr<Task> make_retriever_task(const TrainConfig& config, const TrainModel& model, const ProcessGroup& group,
                                           const OnPrepared& on_prepared) {
-  return std::make_unique<RetrieverTask>(config, model, on_prepared);
+  return std::make_unique<RetrieverTask>(config, model, group, on_prepared);
 }
 
 }  // namespace refrag::train

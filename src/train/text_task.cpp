@@ -12,10 +12,10 @@ namespace {
 
 /// Next-token prediction over documents, packed: a pass holds pieces of documents up to batch.tokens, none of which
 /// sees another one (block-diagonal attention), each with positions of its own.
-class PretrainTask : public ExampleTask {
+class PretrainExamples : public ExampleSource {
  public:
-  PretrainTask(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
-      : ExampleTask(config, model), data_(config.data, *model.parts().tokenizer, on_prepared) {
+  PretrainExamples(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
+      : config_(config), model_(model), data_(config.data, *model.parts().tokenizer, on_prepared) {
     if (config.data.join) {
       throw Error(ErrorCode::kInvalidArgument, "data.join is not for pretrain, which packs documents as they are",
                   "data.join");
@@ -28,7 +28,6 @@ class PretrainTask : public ExampleTask {
     }
   }
 
- protected:
   MixedBatch example(std::uint64_t n, double) const override {
     Draw draw({config_.run.seed, n});
     if (draw.chance(config_.pretrain_repeats)) {
@@ -78,16 +77,19 @@ class PretrainTask : public ExampleTask {
   static constexpr std::size_t kShortestString = 6;
   static constexpr std::size_t kLongestString = 40;
 
+  const TrainConfig& config_;
+  const TrainModel& model_;
   TextData data_;
   std::size_t longest_ = 0;          // tokens of a piece, BOS apart
   std::vector<std::uint64_t> ends_;  // by document: pieces up to its end
 };
 
 /// reconstruct: the decoder writes the chunks back. cpt: it goes on behind them.
-class ContextTask : public ExampleTask {
+class ContextExamples : public ExampleSource {
  public:
-  ContextTask(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
-      : ExampleTask(config, model),
+  ContextExamples(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
+      : config_(config),
+        model_(model),
         curriculum_(config.context.max_chunks, config.context.even_pace),
         data_(config.data, *model.parts().tokenizer, on_prepared) {
     if (!model.has_encoder()) {
@@ -96,18 +98,11 @@ class ContextTask : public ExampleTask {
     }
   }
 
-  Json describe() const override {
-    Json json = ExampleTask::describe();
-    if (config_.context.curriculum) json["curriculum_stage"] = curriculum_stage_ + 1;
-    return json;
+  Json describe(double progress) const override {
+    if (!config_.context.curriculum) return Json::object();
+    return {{"curriculum_stage", curriculum_.stage_at(progress) + 1}};
   }
 
-  void begin(std::uint64_t step) override {
-    curriculum_stage_ = curriculum_.stage_at(static_cast<double>(step) / static_cast<double>(config_.steps));
-    ExampleTask::begin(step);
-  }
-
- protected:
   MixedBatch example(std::uint64_t n, double progress) const override {
     Draw draw({config_.run.seed, n});
     const std::uint64_t document = data_.shuffled_document(n, config_.run.seed);
@@ -166,17 +161,23 @@ class ContextTask : public ExampleTask {
     }
   }
 
+  const TrainConfig& config_;
+  const TrainModel& model_;
   Curriculum curriculum_;
-  std::size_t curriculum_stage_ = 0;
   TextData data_;
 };
 
 }  // namespace
 
-std::unique_ptr<Task> make_text_task(const TrainConfig& config, const TrainModel& model,
+std::unique_ptr<Task> make_text_task(const TrainConfig& config, const TrainModel& model, const ProcessGroup& group,
                                      const OnPrepared& on_prepared) {
-  if (config.stage == Stage::kPretrain) return std::make_unique<PretrainTask>(config, model, on_prepared);
-  return std::make_unique<ContextTask>(config, model, on_prepared);
+  std::unique_ptr<const ExampleSource> source;
+  if (config.stage == Stage::kPretrain) {
+    source = std::make_unique<PretrainExamples>(config, model, on_prepared);
+  } else {
+    source = std::make_unique<ContextExamples>(config, model, on_prepared);
+  }
+  return std::make_unique<ExampleTask>(config, model, group, std::move(source));
 }
 
 }  // namespace refrag::train

@@ -71,8 +71,9 @@ void write_weights(const fs::path& bundle, Part part, const std::map<std::string
 
 TrainModel::TrainModel(const fs::path& bundle, const TrainConfig& config)
     : source_(bundle),
-      bundle_(
-          ModelBundle::load(bundle, {.dtype = Dtype::kFp32, .device = Device::kCpu, .threads = config.run.threads})) {
+      bundle_(ModelBundle::load(bundle, {.dtype = Dtype::kFp32,
+                                         .device = config.run.cuda ? Device::kCuda : Device::kCpu,
+                                         .threads = config.run.threads})) {
   const ModelBundle::Parts& parts = this->parts();
   const auto add = [&](Part part, bool is_there, const auto& parameters) {
     if (!config.train.contains(part)) return;
@@ -165,17 +166,17 @@ void TrainModel::write_bundle(const fs::path& directory, bool bf16, const Json& 
   fs::remove_all(old);
 }
 
-Autocast::Autocast(bool enabled) : enabled_(enabled) {
+Autocast::Autocast(const RunConfig& run) : enabled_(run.bf16), device_(run.cuda ? at::kCUDA : at::kCPU) {
   if (!enabled_) return;
-  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-  at::autocast::set_autocast_enabled(at::kCPU, true);
+  at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+  at::autocast::set_autocast_enabled(device_, true);
   at::autocast::increment_nesting();
 }
 
 Autocast::~Autocast() {
   if (!enabled_) return;
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  at::autocast::set_autocast_enabled(at::kCPU, false);
+  at::autocast::set_autocast_enabled(device_, false);
 }
 
 }  // namespace refrag::train

@@ -50,16 +50,17 @@ class TrainModel {
   std::optional<LoraAdapters> lora_;  // in the decoder
 };
 
-/// bf16 autocast on the CPU while it lives.
+/// bf16 autocast on the run's device while it lives, where the run computes in bf16.
 class Autocast {
  public:
-  explicit Autocast(bool enabled);
+  explicit Autocast(const RunConfig& run);
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
   ~Autocast();
 
  private:
   bool enabled_;
+  at::DeviceType device_;
 };
 
 }  // namespace refrag::train

@@ -4,9 +4,11 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
 #include <optional>
+#include <span>
 
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -16,6 +18,7 @@
 #include "base/message.h"
 #include "refrag/error.h"
 #include "train/checkpoint_file.h"
+#include "train/exchange.h"
 #include "train/schedule.h"
 #include "train/start_bundle.h"
 #include "train/task.h"
@@ -35,7 +38,7 @@ std::string digest_of(const TrainConfig& config) {
   json.erase("save");
   if (json.contains("data")) json["data"].erase("cache");
   if (json.contains("run")) {
-    for (const char* name : {"checkpoint_every", "log_every", "divergence", "recompute", "threads"}) {
+    for (const char* name : {"checkpoint_every", "log_every", "divergence", "recompute", "threads", "device"}) {
       json["run"].erase(name);
     }
   }
@@ -72,20 +75,16 @@ class DivergenceWatch {
 class Trainer {
  public:
   Trainer(const TrainConfig& config, const TrainOptions& options)
-      : config_(config), options_(options), watch_(config.run.divergence) {}
+      : config_(config), options_(options), group_(options.group), watch_(config.run.divergence) {}
 
   TrainReport run() {
-    prepare_directory();
-    model_.emplace(config_.out / "start", config_);
-    optimizer_.emplace(model_->trained(), config_.optimizer);
-    task_ = make_task(config_, *model_, [&](std::uint64_t done) { tell({"tokenize", done, 0, ""}); });
-    task_->go_to(config_.data.position);
-    if (options_.resume) restore();
-    log_.emplace(config_.out / "log.jsonl", step_);
+    group_.first_then_others([&] { prepare(); });
+    if (group_.any(resumes_)) restore();
+    if (group_.is_first()) log_.emplace(config_.out / "log.jsonl", step_);
     while (step_ < config_.steps) {
       evaluate();
       take_step();
-      const bool stops = options_.stops();
+      const bool stops = group_.any(options_.stops());
       if (stops || step_ % config_.run.checkpoint_every == 0 || step_ == config_.steps) save();
       if (stops && step_ < config_.steps) {
         report_.interrupted = true;
@@ -100,6 +99,21 @@ class Trainer {
 
   void tell(const TrainProgress& progress) const {
     if (options_.on_progress) options_.on_progress(progress);
+  }
+
+  /// The first process makes what the others find: what the run starts from, and the data's tokens.
+  void prepare() {
+    if (group_.is_first()) prepare_directory();
+    if (!fs::exists(config_.out / "start")) {
+      throw Error(ErrorCode::kNotFound,
+                  message((config_.out / "start").string(), " is not there: ", group_.name(),
+                          " does not see what the first process wrote; expected `out` on a file system that all share"),
+                  "out");
+    }
+    model_.emplace(config_.out / "start", config_);
+    optimizer_.emplace(model_->trained(), config_.optimizer);
+    task_ = make_task(config_, *model_, group_, [&](std::uint64_t done) { tell({"tokenize", done, 0, ""}); });
+    task_->go_to(config_.data.position);
   }
 
   void prepare_directory() {
@@ -117,7 +131,6 @@ class Trainer {
   }
 
   void restore() {
-    if (!resumes_) return;
     const Json progress = read_checkpoint(checkpoint(), *optimizer_);
     if (model_->lora()) model_->lora()->merge();
     JsonReader json(progress, checkpoint().string() + ": ", ErrorCode::kCorrupt);
@@ -135,7 +148,7 @@ class Trainer {
   }
 
   void evaluate() {
-    if (const std::optional<Json> rewards = task_->evaluate(step_)) {
+    if (const std::optional<Json> rewards = task_->evaluate(step_); rewards && log_) {
       log_->write({{"step", step_}, {"evaluation", *rewards}});
     }
   }
@@ -146,8 +159,9 @@ class Trainer {
     double norm = 0;
     double loss = 0;
     for (std::int64_t update = 0; update < task_->updates(); ++update) {
-      const double one = task_->compute_gradients(update);
+      const double share = task_->compute_gradients(update);
       if (model_->lora()) model_->lora()->take_gradients();
+      const double one = sum_gradients(group_, optimizer_->weights(), share);
       norm = optimizer_->clip_gradients();
       require_finite(one, norm);
       optimizer_->step(rate);
@@ -158,11 +172,23 @@ class Trainer {
     if (task_->has_log_loss()) watch_.add(loss, step_);
     fail_point("train.step");
     report_.loss = loss;
-    report_.tokens += task_->tokens();
-    since_log_ += task_->tokens();
-    tokens_here_ += task_->tokens();
+    const std::uint64_t tokens = tokens_of_step();
+    report_.tokens += tokens;
+    since_log_ += tokens;
+    tokens_here_ += tokens;
     if (step_ % config_.run.log_every == 0 || step_ == 1 || step_ == config_.steps) write_log(rate, norm);
     tell({"train", step_, config_.steps, note()});
+  }
+
+  std::uint64_t tokens_of_step() const {
+    std::array<double, 2> sums = {static_cast<double>(task_->tokens()), static_cast<double>(task_->position())};
+    group_.sum(std::span(sums));
+    if (sums[1] != static_cast<double>(task_->position()) * static_cast<double>(group_.size())) {
+      throw Error(ErrorCode::kInternal,
+                  message("step ", step_,
+                          ": the processes have drawn different data; expected the same files on all machines"));
+    }
+    return static_cast<std::uint64_t>(sums[0]);
   }
 
   void require_finite(double loss, double norm) const {
@@ -174,6 +200,7 @@ class Trainer {
   }
 
   void write_log(double rate, double norm) {
+    if (!log_) return;
     const double seconds = since_log_watch_.elapsed_ms() / 1000;
     rate_ = static_cast<double>(since_log_) / std::max(seconds, 1e-9);
     Json line = {{"step", step_},
@@ -184,7 +211,8 @@ class Trainer {
                  {"tokens_per_second", std::round(rate_ * 10) / 10},
                  {"seconds", seconds},
                  {"cpu_seconds", processor_seconds() - processor_at_log_},
-                 {"peak_memory_bytes", peak_memory_bytes()}};
+                 {"peak_memory_bytes", peak_memory_bytes()},
+                 {"processes", group_.size()}};
     line.update(task_->describe());
     log_->write(line);
     since_log_ = 0;
@@ -198,6 +226,12 @@ class Trainer {
   }
 
   void save() {
+    // From here on a run that goes on from it and this one are the same.
+    if (group_.size() > 1) {
+      copy_from_first(group_, optimizer_->state());
+      if (model_->lora()) model_->lora()->merge();
+    }
+    if (!group_.is_first()) return;
     write_checkpoint(checkpoint(), *optimizer_,
                      {{"config", digest_of(config_)},
                       {"step", step_},
@@ -213,6 +247,7 @@ class Trainer {
     if (report_.interrupted) return report_;
     evaluate();
     report_.bundle = config_.out / "bundle";
+    if (!group_.is_first()) return report_;
     model_->write_bundle(report_.bundle, config_.save_bf16,
                          {{"stage", name_of(config_.stage)},
                           {"steps", step_},
@@ -225,6 +260,7 @@ class Trainer {
 
   const TrainConfig& config_;
   const TrainOptions& options_;
+  const ProcessGroup& group_;
   DivergenceWatch watch_;
   std::optional<TrainModel> model_;
   std::optional<AdamW> optimizer_;
@@ -261,8 +297,10 @@ void require_paths(const TrainConfig& config) {
 
 TrainReport train(const TrainConfig& config, const TrainOptions& options) {
   require_paths(config);
+  TrainConfig shared = config;
+  if (shared.run.threads == 0) shared.run.threads = options.group.threads();
   try {
-    return Trainer(config, options).run();
+    return Trainer(shared, options).run();
   } catch (const c10::Error& error) {
     throw Error(ErrorCode::kInternal, message("libtorch: ", error.what_without_backtrace()));
   }

@@ -6,6 +6,7 @@
 
 #include "base/json_reader.h"
 #include "train/config.h"
+#include "train/process_group.h"
 
 namespace refrag::train {
 
@@ -20,6 +21,7 @@ struct TrainOptions {
   bool resume = false;  // go on from the checkpoint in config.out, where there is one
   std::function<void(const TrainProgress&)> on_progress;
   std::function<bool()> stops = [] { return false; };  // asked after each step: true ends the run with a checkpoint
+  ProcessGroup group;  // the processes that share the work; true from `stops` of any of them ends the run of all
 };
 
 struct TrainReport {
@@ -32,10 +34,11 @@ struct TrainReport {
   std::filesystem::path bundle;  // empty where interrupted
 };
 
-/// Runs one stage to its end, or until it is told to stop. In config.out: `start/` (what it began with),
-/// `checkpoint.safetensors`, `log.jsonl`, and at the end `bundle/`. Throws kInvalidArgument where there is a checkpoint
-/// and `resume` was not asked for; kInternal where the loss is no number any more or diverges (the
-/// last checkpoint stays).
+/// Runs one stage to its end, together with the other processes of the group, all of which call this with the same
+/// config and see the same files; the first one writes, or until it is told to stop. In config.out: `start/` (what it
+/// began with), `checkpoint.safetensors`, `log.jsonl`, and at the end `bundle/`. Throws kInvalidArgument where there is
+/// a checkpoint and `resume` was not asked for; kInternal where the loss is no number any more or diverges (the last
+/// checkpoint stays).
 TrainReport train(const TrainConfig& config, const TrainOptions& options);
 
 }  // namespace refrag::train
