@@ -180,7 +180,7 @@ def measure(arguments):
             write_gguf(file, job["decoder"], kind, job["positions"] + 4096)
         for number in range(arguments.rounds):
             print(f"bench-peers: round {number + 1} of {arguments.rounds}", file=sys.stderr)
-            for dtype in dtypes:
+            for dtype in [*dtypes, "int8"]:
                 for row in run_refrag(arguments, dtype)["rows"]:
                     note(f"refrag, {row['prompt']}, {dtype}", row["ttft_ms"]["steady"]["median"], row["ttit_ms"]["median"])
             for kind, file in files.items():

@@ -24,7 +24,9 @@ constexpr int kWrongUse = 2;
 
 ModelOptions model_options(const ServerConfig& config) {
   ModelOptions options;
-  options.dtype = config.dtype == "fp32" ? Dtype::kFp32 : config.dtype == "bf16" ? Dtype::kBf16 : Dtype::kAuto;
+  for (const Dtype dtype : {Dtype::kAuto, Dtype::kFp32, Dtype::kBf16, Dtype::kInt8}) {
+    if (config.dtype == name_of(dtype)) options.dtype = dtype;
+  }
   options.device = config.device == "cuda" ? Device::kCuda : Device::kCpu;
   options.threads = config.threads;
   return options;

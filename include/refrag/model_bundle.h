@@ -12,11 +12,18 @@
 
 namespace refrag {
 
-enum class Dtype { kAuto, kFp32, kBf16 };
+/// What the model computes in. kInt8: the decoder's weights take a byte each, which decoding, bound by reading them, is
+/// faster by; everything else, the KV cache too, stays in fp32 or bf16. On the CPU only.
+enum class Dtype { kAuto, kFp32, kBf16, kInt8 };
+REFRAG_EXPORT const char* name_of(Dtype);  // "auto", "fp32", "bf16", "int8"
 enum class Device { kCpu, kCuda };
 
 struct ModelOptions {
-  Dtype dtype = Dtype::kAuto;  // kAuto: bf16 where the processor has instructions for it, else fp32
+  /// kAuto: bf16 where the processor has instructions for it and was measured to be faster with it, else fp32
+  /// (docs/operations.md).
+  Dtype dtype = Dtype::kAuto;
+  /// With kInt8: kFp32 or kBf16 for all but the decoder's weights; kAuto: as above.
+  Dtype beside_int8 = Dtype::kAuto;
   Device device = Device::kCpu;
   /// For one operation of the model, 0 to 1024; 0: one a physical core. Set for the whole process when a bundle is
   /// loaded, since libtorch has one pool: the bundle that was loaded last decides.
@@ -24,6 +31,9 @@ struct ModelOptions {
   /// Read the decoder's weights when it first runs, not at loading: for programs that only index or search, which then
   /// do without its memory. They are checked at loading all the same.
   bool lazy_decoder = false;
+  /// Keep weights as gradients need them. Else linear layers on the CPU are laid out for the processor's products,
+  /// which are up to four times as fast; a decoder whose head is its embedding then holds that matrix twice.
+  bool trainable = false;
 };
 
 /// What `refrag inspect` prints of one part.

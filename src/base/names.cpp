@@ -1,9 +1,24 @@
 // The words of the JSON interfaces for the enumerations of include/refrag.
 #include "refrag/document.h"
 #include "refrag/knowledge_base.h"
+#include "refrag/model_bundle.h"
 #include "refrag/query.h"
 
 namespace refrag {
+
+const char* name_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kAuto:
+      return "auto";
+    case Dtype::kFp32:
+      return "fp32";
+    case Dtype::kBf16:
+      return "bf16";
+    case Dtype::kInt8:
+      return "int8";
+  }
+  return "";
+}
 
 const char* name_of(Mode mode) {
   switch (mode) {

@@ -266,8 +266,9 @@ LatencyFigures figures_of(const LatencyReport& report, const LatencyRow& row) {
   figures.kv_bytes = (positions + static_cast<double>(row.usage.completion_tokens)) * kv_bytes_a_token;
   figures.prefill_share = prefill_operations(report.decoder, positions).sum() /
                           (spread_of(figures.prefill).median / kMsASecond) / report.machine.linear;
-  figures.decode_share = (weights_a_token(report.decoder) * bytes + positions * kv_bytes_a_token) /
-                         (spread_of(figures.per_token).median / kMsASecond) / report.machine.memory;
+  figures.decode_share =
+      (weights_a_token(report.decoder) * static_cast<double>(report.bytes_a_weight) + positions * kv_bytes_a_token) /
+      (spread_of(figures.per_token).median / kMsASecond) / report.machine.memory;
 
   const LatencyRow* full = full_of(report, row);
   for (const BatchRuns& runs : row.batches) figures.throughput.push_back(throughput_of(report, row, full, runs));

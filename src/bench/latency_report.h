@@ -18,7 +18,8 @@ struct LatencyReport {
   std::size_t layers_run = 0;  // fewer than the shape has: times are scaled to all of them
   EncoderShape encoder;
   std::string dtype;
-  std::size_t bytes_a_value = 0;
+  std::size_t bytes_a_value = 0;   // of activations and of the KV cache
+  std::size_t bytes_a_weight = 0;  // of what decoding reads
   std::size_t threads = 0;
   std::string processor;
   MachineRates machine;

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "model/parts.h"
 #include "nn/attention.h"
+#include "nn/blocked_weight.h"
+#include "nn/int8_matrix.h"
 
 namespace refrag::bench {
 namespace {
@@ -44,7 +46,9 @@ double linear_rate(const LlamaConfig& config, const at::TensorOptions& options) 
   const at::Tensor weight = some({outputs, config.width}, options);
   const double operations =
       2.0 * static_cast<double>(kManyRows) * static_cast<double>(outputs) * static_cast<double>(config.width);
-  return operations / best_seconds([&] { at::linear(x, weight); });
+  const double plain = operations / best_seconds([&] { at::linear(x, weight); });
+  const auto blocked = nn::BlockedWeight::of(weight);
+  return blocked == nullptr ? plain : std::max(plain, operations / best_seconds([&] { blocked->linear(x, {}); }));
 }
 
 double memory_rate(const LlamaConfig& config, const at::TensorOptions& options) {
@@ -54,7 +58,10 @@ double memory_rate(const LlamaConfig& config, const at::TensorOptions& options) 
   const at::Tensor floats = some({kManyBytes / 4}, at::TensorOptions(at::kFloat));
   const double by_linear = static_cast<double>(weight.nbytes()) / best_seconds([&] { at::linear(row, weight); });
   const double by_sum = static_cast<double>(floats.nbytes()) / best_seconds([&] { at::sum(floats); });
-  return std::max(by_linear, by_sum);
+  const auto int8 = nn::Int8Matrix::of(some({kManyBytes / config.width, config.width}, options));
+  const double by_int8 =
+      int8 == nullptr ? 0 : static_cast<double>(kManyBytes) / best_seconds([&] { int8->linear(row, {}); });
+  return std::max({by_linear, by_sum, by_int8});
 }
 
 /// One layer's attention of a prefill, step by step as the engine runs it.

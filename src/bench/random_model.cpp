@@ -227,19 +227,21 @@ RandomModel::RandomModel(const RandomModelOptions& options) : parts_(nullptr) {
   parts->passage_tokens = 256;
 
   RandomTensors random(options.seed);
-  parts->decoder = std::make_shared<const LlamaDecoder>(decoder, decoder_weights(decoder, random), computes);
+  parts->decoder = std::make_shared<const LlamaDecoder>(decoder, decoder_weights(decoder, random), computes,
+                                                        layouts_of(parts->options).decoder);
   parts->decoder->read_weights();
-  WeightReader of_encoder(encoder_weights(encoder, random), computes);
+  WeightReader of_encoder(encoder_weights(encoder, random), computes, {""}, {}, nn::WeightLayout::kBlocked);
   ChunkInput input;
   input.start = SyntheticTokenizer::kBos;
   input.end = SyntheticTokenizer::kEos;
   parts->chunk_encoder = std::make_shared<const ChunkEncoder>(
       std::make_shared<const RobertaEncoder>(encoder, of_encoder), tokenizer_, std::move(input));
   const auto width = static_cast<std::int64_t>(encoder.width);
-  WeightReader of_projector(projector_weights(width, decoder.width, random), at::TensorOptions(at::kFloat));
+  WeightReader of_projector(projector_weights(width, decoder.width, random), at::TensorOptions(at::kFloat), {""}, {},
+                            nn::WeightLayout::kBlocked);
   parts->projector = std::make_shared<const Projector>(of_projector);
   WeightReader of_policy(policy_weights(width, static_cast<std::int64_t>(encoder.ffn_width), random),
-                         at::TensorOptions(at::kFloat));
+                         at::TensorOptions(at::kFloat), {""}, {}, nn::WeightLayout::kBlocked);
   parts->policy = std::make_shared<const ExpansionPolicy>(
       of_policy, PolicyOptions{.reads_projected = false, .question_aware = true, .heads = encoder.num_heads});
   parts_ = std::move(parts);
@@ -254,11 +256,13 @@ std::shared_ptr<const ModelBundle> RandomModel::bundle(std::size_t chunk_size) c
   return ModelBundle::Parts::assemble(std::move(parts));
 }
 
-std::string RandomModel::dtype() const { return parts_->options.dtype == Dtype::kBf16 ? "bf16" : "fp32"; }
+std::string RandomModel::dtype() const { return name_of(parts_->options.dtype); }
 
 std::size_t RandomModel::bytes_a_value() const {
   return c10::elementSize(c10::typeMetaToScalarType(parts_->decoder->options().dtype()));
 }
+
+std::size_t RandomModel::bytes_a_weight() const { return parts_->options.dtype == Dtype::kInt8 ? 1 : bytes_a_value(); }
 
 std::size_t RandomModel::threads() const { return parts_->options.threads; }
 

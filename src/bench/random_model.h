@@ -45,8 +45,9 @@ class RandomModel {
   std::size_t layers_run() const { return layers_run_; }
   const EncoderShape& encoder() const { return encoder_; }
   const std::shared_ptr<const SyntheticTokenizer>& tokenizer() const { return tokenizer_; }
-  std::string dtype() const;  // "fp32", "bf16"
-  std::size_t bytes_a_value() const;
+  std::string dtype() const;           // "fp32", "bf16", "int8"
+  std::size_t bytes_a_value() const;   // of activations and of the KV cache
+  std::size_t bytes_a_weight() const;  // of the decoder's linear layers
   std::size_t threads() const;
 
  private:

@@ -14,6 +14,7 @@
 #include "cli/bench_parts.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/options.h"
 #include "cli/print_json.h"
 #include "engine/bundle_runner.h"
 
@@ -51,7 +52,7 @@ void fill_defaults(LatencyFlags& flags) {
   if (flags.model.decoder == "tiny" && flags.model.encoder.empty()) flags.model.encoder = "tiny";
   if (flags.model.encoder.empty()) flags.model.encoder = "roberta-base";
   if (flags.model.decoder == "llama2-7b" && flags.model.layers == 0) flags.model.layers = kPartOfShape;
-  flags.model.dtype = flags.dtype == "bf16" ? Dtype::kBf16 : flags.dtype == "fp32" ? Dtype::kFp32 : Dtype::kAuto;
+  flags.model.dtype = parse_dtype(flags.dtype);
   flags.model.max_positions = longest_sequence(flags.plan);
   flags.model.seed = flags.plan.seed;
   if (flags.plan.kv_cache_bytes == 0) flags.plan.kv_cache_bytes = memory_bytes() / 2;
@@ -70,6 +71,7 @@ int run_latency(LatencyFlags flags, bool json) {
   report.encoder = model.encoder();
   report.dtype = model.dtype();
   report.bytes_a_value = model.bytes_a_value();
+  report.bytes_a_weight = model.bytes_a_weight();
   report.threads = model.threads();
   report.processor = cpu_model_name();
   report.plan = flags.plan;
@@ -126,8 +128,8 @@ void add_bench_latency(CLI::App& bench, CommandContext& context) {
   command->add_option("--tokens", flags->plan.tokens, "tokens of each answer")->capture_default_str();
   command->add_option("--repeat", flags->plan.repeat, "rounds; in each, every prompt once warm and once new")
       ->capture_default_str();
-  command->add_option("--dtype", flags->dtype, "auto, fp32 or bf16")
-      ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
+  command->add_option("--dtype", flags->dtype, "auto, fp32, bf16, or int8: the decoder's weights alone")
+      ->check(CLI::IsMember(dtype_words()))
       ->capture_default_str();
   command->add_option("--threads", flags->model.threads, "threads of one model operation; 0: one a physical core")
       ->check(CLI::Range(0, 1024))

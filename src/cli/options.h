@@ -37,6 +37,9 @@ struct RetrieveFlags {
   RetrieveOptions options() const;
 };
 
+/// What --dtype takes.
+std::vector<std::string> dtype_words();
+Dtype parse_dtype(const std::string& word);
 /// The words a flag takes, in the enum's order, as JSON spells them too.
 Mode parse_mode(const std::string& word);
 ExpandBy parse_expand_by(const std::string& word);

@@ -27,10 +27,11 @@ std::optional<TokenId> special_token(const Tokenizer& tokenizer, const std::stri
 }  // namespace
 
 BundleLoader::BundleLoader(const BundleLayout& layout, const BundleSpec& spec, const at::TensorOptions& options,
-                           OnProblem on_problem)
+                           OnProblem on_problem, const PartLayouts& weights)
     : layout_(layout),
       spec_(spec),
       options_(options),
+      weights_(weights),
       on_problem_(std::move(on_problem)),
       parts_(std::make_unique<ModelBundle::Parts>()) {}
 
@@ -59,7 +60,7 @@ std::unique_ptr<ModelBundle::Parts> BundleLoader::load() {
 void BundleLoader::load_decoder() {
   attempt("tokenizer", [&] { parts_->tokenizer = Tokenizer::load(layout_.decoder()); });
   attempt("chat template", [&] { parts_->chat_template = ChatTemplate::load(layout_.decoder()); });
-  attempt("decoder", [&] { parts_->decoder = LlamaDecoder::load(layout_.decoder(), options_); });
+  attempt("decoder", [&] { parts_->decoder = LlamaDecoder::load(layout_.decoder(), options_, weights_.decoder); });
 }
 
 void BundleLoader::load_encoder() {
@@ -76,13 +77,14 @@ void BundleLoader::load_encoder() {
       attempt("encoder (mode refrag)", [&] { parts_->chunk_encoder = load_chunk_encoder(); });
     }
     attempt("projector (mode refrag)",
-            [&] { parts_->projector = Projector::load(layout_.projector(), options_.device()); });
+            [&] { parts_->projector = Projector::load(layout_.projector(), options_.device(), weights_.others); });
   }
   if (!spec_.policy) {
     attempt("policy", [&] { refuse_undeclared(layout_.policy(), "policy"); });
   } else {
-    attempt("policy (expansion by policy)",
-            [&] { parts_->policy = ExpansionPolicy::load(layout_.policy(), *spec_.policy, options_.device()); });
+    attempt("policy (expansion by policy)", [&] {
+      parts_->policy = ExpansionPolicy::load(layout_.policy(), *spec_.policy, options_.device(), weights_.others);
+    });
   }
 }
 
@@ -96,8 +98,8 @@ std::shared_ptr<const ChunkEncoder> BundleLoader::load_chunk_encoder() const {
   } else {
     input.own_tokenizer = Tokenizer::load(layout_.encoder());
   }
-  return std::make_shared<ChunkEncoder>(RobertaEncoder::load(layout_.encoder(), options_), parts_->tokenizer,
-                                        std::move(input));
+  return std::make_shared<ChunkEncoder>(RobertaEncoder::load(layout_.encoder(), options_, weights_.others),
+                                        parts_->tokenizer, std::move(input));
 }
 
 void BundleLoader::load_search() {
@@ -106,13 +108,13 @@ void BundleLoader::load_search() {
   const bool has_retriever = BundleLayout::is_there(layout_.retriever());
   if (has_retriever) {
     attempt("retriever (dense search)",
-            [&] { parts_->retriever = TextEmbedder::load(layout_.retriever(), options, options_); });
+            [&] { parts_->retriever = TextEmbedder::load(layout_.retriever(), options, options_, weights_.others); });
   } else if (parts_->chunk_encoder != nullptr) {
     parts_->retriever =
         std::make_shared<TextEmbedder>(parts_->chunk_encoder, parts_->tokenizer, spec_.chunk_size, options);
   }
   if (BundleLayout::is_there(layout_.reranker())) {
-    attempt("reranker", [&] { parts_->reranker = CrossEncoder::load(layout_.reranker(), options_); });
+    attempt("reranker", [&] { parts_->reranker = CrossEncoder::load(layout_.reranker(), options_, weights_.others); });
   }
   // A chunk encoder was not trained to retrieve: dense search by it is on demand only.
   parts_->default_retrieve =

@@ -7,6 +7,7 @@
 
 #include "model/bundle_layout.h"
 #include "model/bundle_spec.h"
+#include "model/model_options.h"
 #include "model/parts.h"
 
 namespace refrag {
@@ -18,7 +19,7 @@ class BundleLoader {
   using OnProblem = std::function<void(const Error&)>;
   /// `options`: dtype and device of decoder and encoders. On the device `meta` everything is checked and nothing kept.
   BundleLoader(const BundleLayout& layout, const BundleSpec& spec, const at::TensorOptions& options,
-               OnProblem on_problem);
+               OnProblem on_problem, const PartLayouts& weights = {});
 
   std::unique_ptr<ModelBundle::Parts> load();
 
@@ -34,6 +35,7 @@ class BundleLoader {
   const BundleLayout& layout_;
   const BundleSpec& spec_;
   at::TensorOptions options_;
+  PartLayouts weights_;
   OnProblem on_problem_;
   std::unique_ptr<ModelBundle::Parts> parts_;
 };

@@ -34,14 +34,14 @@ EncoderInput pair_input(const Tokenizer& tokenizer, const std::string& query, co
 }  // namespace
 
 std::shared_ptr<const CrossEncoder> CrossEncoder::load(const std::filesystem::path& directory,
-                                                       const at::TensorOptions& options) {
+                                                       const at::TensorOptions& options, nn::WeightLayout layout) {
   const std::filesystem::path file = directory / "config.json";
   const EncoderConfig config = read_encoder_config(file);
   if (!config.architecture.ends_with("ForSequenceClassification")) {
     throw Error(ErrorCode::kUnsupported, message(file.string(), ": architectures has \"", config.architecture,
                                                  "\"; expected a ...ForSequenceClassification with one label"));
   }
-  WeightReader encoder_weights = RobertaEncoder::open_weights(directory, options);
+  WeightReader encoder_weights = RobertaEncoder::open_weights(directory, options, layout);
   WeightReader head_weights(Checkpoint::open(directory), options);
   const std::size_t labels = head_weights.matrix_size(classifier_name(config) + ".weight").rows;
   if (labels != 1) {

@@ -19,7 +19,8 @@ class CrossEncoder {
  public:
   /// Throws kUnsupported for another architecture or number of labels.
   static std::shared_ptr<const CrossEncoder> load(const std::filesystem::path& directory,
-                                                  const at::TensorOptions& options);
+                                                  const at::TensorOptions& options,
+                                                  nn::WeightLayout layout = nn::WeightLayout::kPlain);
   CrossEncoder(const EncoderConfig& config, WeightReader& encoder_weights, WeightReader& head_weights,
                std::shared_ptr<const Tokenizer> tokenizer);
 

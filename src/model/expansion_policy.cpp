@@ -37,8 +37,9 @@ ExpansionPolicy::ExpansionPolicy(WeightReader& weights, const PolicyOptions& opt
 }
 
 std::shared_ptr<const ExpansionPolicy> ExpansionPolicy::load(const std::filesystem::path& file,
-                                                             const PolicyOptions& options, at::Device device) {
-  WeightReader weights(Checkpoint::open(file), at::TensorOptions(at::kFloat).device(device));
+                                                             const PolicyOptions& options, at::Device device,
+                                                             nn::WeightLayout layout) {
+  WeightReader weights(Checkpoint::open(file), at::TensorOptions(at::kFloat).device(device), {""}, {}, layout);
   return std::make_shared<ExpansionPolicy>(weights, options);
 }
 

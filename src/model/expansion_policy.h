@@ -20,7 +20,8 @@ class ExpansionPolicy {
  public:
   ExpansionPolicy(WeightReader& weights, const PolicyOptions& options);
   static std::shared_ptr<const ExpansionPolicy> load(const std::filesystem::path& file, const PolicyOptions& options,
-                                                     at::Device device);
+                                                     at::Device device,
+                                                     nn::WeightLayout layout = nn::WeightLayout::kPlain);
 
   /// question [Q, d] and context [L, d], in the space that the policy reads; result: logits [L], fp32 on the CPU. A
   /// policy that is not question-aware passes `question` over.

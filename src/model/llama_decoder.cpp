@@ -18,8 +18,8 @@ namespace {
 /// which ones nobody took.
 class WeightLoader {
  public:
-  WeightLoader(const Checkpoint& checkpoint, const at::TensorOptions& options)
-      : checkpoint_(checkpoint), options_(options) {}
+  WeightLoader(const Checkpoint& checkpoint, const at::TensorOptions& options, nn::WeightLayout layout)
+      : checkpoint_(checkpoint), options_(options), layout_(layout) {}
 
   at::Tensor tensor(const std::string& name, const std::vector<std::int64_t>& shape) {
     return stored(name, shape).to(options_, /*non_blocking=*/false, /*copy=*/true);  // the file may be replaced later
@@ -35,12 +35,16 @@ class WeightLoader {
     std::vector<at::Tensor> weights;
     std::vector<at::Tensor> biases;
     for (const auto& [name, outputs] : names_and_outputs) {
-      weights.push_back(stored(name + ".weight", {outputs, inputs}).to(options_));
+      // int8 is made of what is stored: another dtype in between would round twice.
+      const at::Tensor weight = stored(name + ".weight", {outputs, inputs});
+      weights.push_back(layout_ == nn::WeightLayout::kInt8 ? weight.to(options_.device()) : weight.to(options_));
       if (has_bias) {
         biases.push_back(stored(name + ".bias", {outputs}).to(options_));
       }
     }
-    return {at::cat(weights), has_bias ? at::cat(biases) : at::Tensor()};  // cat copies, of one tensor too
+    nn::Linear linear{at::cat(weights), has_bias ? at::cat(biases) : at::Tensor()};  // cat copies, of one tensor too
+    linear.lay_out(layout_);
+    return linear;
   }
 
   /// Whatever was left would have taken part in a computation that we do not know.
@@ -63,6 +67,7 @@ class WeightLoader {
 
   const Checkpoint& checkpoint_;
   at::TensorOptions options_;
+  nn::WeightLayout layout_;
   std::set<std::string> taken_;
 };
 
@@ -115,31 +120,39 @@ std::optional<nn::PackedRows> pack(std::span<const SequenceRows> sequences, at::
 }  // namespace
 
 std::shared_ptr<const LlamaDecoder> LlamaDecoder::load(const std::filesystem::path& directory,
-                                                       const at::TensorOptions& options) {
+                                                       const at::TensorOptions& options, nn::WeightLayout layout) {
   const LlamaConfig config = read_llama_config(directory);  // first: it names what is not supported
-  return std::make_shared<const LlamaDecoder>(config, Checkpoint::open(directory), options);
+  return std::make_shared<const LlamaDecoder>(config, Checkpoint::open(directory), options, layout);
 }
 
-LlamaDecoder::LlamaDecoder(const LlamaConfig& config, Checkpoint checkpoint, const at::TensorOptions& options)
+LlamaDecoder::LlamaDecoder(const LlamaConfig& config, Checkpoint checkpoint, const at::TensorOptions& options,
+                           nn::WeightLayout layout)
     : config_(config),
       options_(options),
+      layout_(layout),
       rotary_(config.rotary, options.device()),
       unread_(std::make_unique<const Checkpoint>(std::move(checkpoint))) {
-  copy_weights(config_, *unread_, options_.device(at::kMeta));  // names, shapes and dtypes; not a byte of the data
+  copy_weights(config_, *unread_, options_.device(at::kMeta),
+               layout_);  // names, shapes and dtypes; not a byte of the data
 }
 
 std::unique_ptr<const LlamaDecoder::Weights> LlamaDecoder::copy_weights(const LlamaConfig& config,
                                                                         const Checkpoint& checkpoint,
-                                                                        const at::TensorOptions& options) {
-  WeightLoader loader(checkpoint, options);
+                                                                        const at::TensorOptions& options,
+                                                                        nn::WeightLayout layout) {
+  WeightLoader loader(checkpoint, options, layout);
   auto weights = std::make_unique<Weights>();
   weights->embedding.weight = loader.tensor("model.embed_tokens.weight", {config.vocab_size, config.width});
   for (std::int64_t number = 0; number < config.num_layers; ++number) {
     weights->layers.push_back(load_layer(loader, config, number));
   }
   weights->norm = loader.norm("model.norm", config.width, config.norm_eps);
-  weights->lm_head.weight = config.tied_embeddings ? weights->embedding.weight
-                                                   : loader.tensor("lm_head.weight", {config.vocab_size, config.width});
+  if (config.tied_embeddings) {
+    weights->lm_head.weight = weights->embedding.weight;
+    weights->lm_head.lay_out(layout);
+  } else {
+    weights->lm_head = loader.linear({{"lm_head", config.vocab_size}}, config.width, /*has_bias=*/false);
+  }
   loader.finish(/*ignore_head=*/config.tied_embeddings);
   return weights;
 }
@@ -147,7 +160,7 @@ std::unique_ptr<const LlamaDecoder::Weights> LlamaDecoder::copy_weights(const Ll
 void LlamaDecoder::read_weights() const {
   std::call_once(read_once_, [this] {
     const c10::InferenceMode off(false);  // training could not use what inference mode makes
-    weights_ = copy_weights(config_, *unread_, options_);
+    weights_ = copy_weights(config_, *unread_, options_, layout_);
     unread_.reset();
   });
 }

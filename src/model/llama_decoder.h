@@ -29,8 +29,10 @@ class LlamaDecoder {
   /// kUnsupported for what this decoder does not compute, kCorrupt for tensors that are missing, of another shape than
   /// config.json says, or unknown to this architecture.
   static std::shared_ptr<const LlamaDecoder> load(const std::filesystem::path& directory,
-                                                  const at::TensorOptions& options);
-  LlamaDecoder(const LlamaConfig& config, Checkpoint checkpoint, const at::TensorOptions& options);
+                                                  const at::TensorOptions& options,
+                                                  nn::WeightLayout layout = nn::WeightLayout::kPlain);
+  LlamaDecoder(const LlamaConfig& config, Checkpoint checkpoint, const at::TensorOptions& options,
+               nn::WeightLayout layout = nn::WeightLayout::kPlain);
 
   /// Copies the weights now, so that the first question does not wait for it. Until then the files stay mapped and must
   /// not be cut short; a file that is renamed over them changes nothing.
@@ -66,12 +68,13 @@ class LlamaDecoder {
     nn::Linear lm_head;  // [vocab, d]; the embedding's own tensor where they are tied
   };
   static std::unique_ptr<const Weights> copy_weights(const LlamaConfig& config, const Checkpoint& checkpoint,
-                                                     const at::TensorOptions& options);
+                                                     const at::TensorOptions& options, nn::WeightLayout layout);
   const Weights& weights() const;
   ForwardPass begin_pass(std::span<const SequenceRows> sequences) const;
 
   LlamaConfig config_;
   at::TensorOptions options_;
+  nn::WeightLayout layout_;
   nn::Rotary rotary_;
   mutable std::once_flag read_once_;
   mutable std::unique_ptr<const Checkpoint> unread_;  // null once its weights were copied

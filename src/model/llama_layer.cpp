@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/attention.h"
+#include "nn/fused.h"
 
 namespace refrag {
 namespace {
@@ -33,9 +34,9 @@ std::vector<std::int64_t> rows_of(const std::vector<std::vector<std::int64_t>>& 
 }  // namespace
 
 at::Tensor LlamaLayer::forward(const at::Tensor& x, const ForwardPass& pass, std::size_t layer) const {
-  const at::Tensor y = x + o_proj(attend(attention_norm(x), pass, layer));         // [N, d]
-  const std::vector<at::Tensor> gate_up = gate_up_proj(ffn_norm(y)).chunk(2, -1);  // two of [N, ffn]
-  return y + down_proj(at::silu(gate_up[0]) * gate_up[1]);                         // SwiGLU
+  const at::Tensor attended = o_proj(attend(attention_norm(x), pass, layer));        // [N, d]
+  const auto [y, f] = nn::add_and_norm(x, attended, ffn_norm.weight, ffn_norm.eps);  // [N, d] both
+  return y + down_proj(nn::swiglu(gate_up_proj(f)));
 }
 
 at::Tensor LlamaLayer::attend(const at::Tensor& a, const ForwardPass& pass, std::size_t layer) const {

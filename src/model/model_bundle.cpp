@@ -24,7 +24,8 @@ std::shared_ptr<const ModelBundle> ModelBundle::load(const std::filesystem::path
   const BundleLayout layout = BundleLayout::find(directory);
   const BundleSpec spec = layout.read_spec();
   at::set_num_threads(static_cast<int>(resolved.threads));
-  BundleLoader loader(layout, spec, tensor_options(resolved), [](const Error& problem) { throw problem; });
+  BundleLoader loader(
+      layout, spec, tensor_options(resolved), [](const Error& problem) { throw problem; }, layouts_of(resolved));
   std::unique_ptr<Parts> parts = loader.load();
   parts->options = resolved;
   if (!resolved.lazy_decoder) {

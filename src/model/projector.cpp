@@ -12,8 +12,9 @@ Projector::Projector(WeightReader& weights)
       fc2_(weights.linear("fc2", output_width_, hidden_width_)),
       identity_(weights.identity()) {}
 
-std::shared_ptr<const Projector> Projector::load(const std::filesystem::path& file, at::Device device) {
-  WeightReader weights(Checkpoint::open(file), at::TensorOptions(at::kFloat).device(device));
+std::shared_ptr<const Projector> Projector::load(const std::filesystem::path& file, at::Device device,
+                                                 nn::WeightLayout layout) {
+  WeightReader weights(Checkpoint::open(file), at::TensorOptions(at::kFloat).device(device), {""}, {}, layout);
   return std::make_shared<Projector>(weights);
 }
 
@@ -22,7 +23,7 @@ Parameters Projector::parameters() const {
 }
 
 at::Tensor Projector::forward(const at::Tensor& chunks) const {
-  const at::Tensor hidden = at::gelu(fc1_(chunks.to(fc1_.weight.options())));  // [L, w]
+  const at::Tensor hidden = at::gelu(fc1_(chunks.to(fc1_.bias.options())));  // [L, w]
   return fc2_(hidden);
 }
 

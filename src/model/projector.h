@@ -17,7 +17,8 @@ class Projector {
  public:
   explicit Projector(WeightReader& weights);
   /// The widths are the file's.
-  static std::shared_ptr<const Projector> load(const std::filesystem::path& file, at::Device device);
+  static std::shared_ptr<const Projector> load(const std::filesystem::path& file, at::Device device,
+                                               nn::WeightLayout layout = nn::WeightLayout::kPlain);
 
   at::Tensor forward(const at::Tensor& chunks) const;  // [L, d_enc] to [L, d_dec]
   Parameters parameters() const;

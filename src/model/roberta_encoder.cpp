@@ -68,14 +68,15 @@ RobertaEncoder::RobertaEncoder(const EncoderConfig& config, WeightReader& weight
   }
 }
 
-WeightReader RobertaEncoder::open_weights(const std::filesystem::path& directory, const at::TensorOptions& options) {
-  return {Checkpoint::open(directory), options, {"", "roberta.", "bert."}, "embeddings.word_embeddings.weight"};
+WeightReader RobertaEncoder::open_weights(const std::filesystem::path& directory, const at::TensorOptions& options,
+                                          nn::WeightLayout layout) {
+  return {Checkpoint::open(directory), options, {"", "roberta.", "bert."}, "embeddings.word_embeddings.weight", layout};
 }
 
 std::shared_ptr<const RobertaEncoder> RobertaEncoder::load(const std::filesystem::path& directory,
-                                                           const at::TensorOptions& options) {
+                                                           const at::TensorOptions& options, nn::WeightLayout layout) {
   const EncoderConfig config = read_encoder_config(directory / "config.json");
-  WeightReader weights = open_weights(directory, options);
+  WeightReader weights = open_weights(directory, options, layout);
   return std::make_shared<RobertaEncoder>(config, weights);
 }
 

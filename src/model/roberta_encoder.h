@@ -30,9 +30,11 @@ class RobertaEncoder {
   RobertaEncoder(const EncoderConfig& config, WeightReader& weights, bool pooler = false);
   /// config.json and *.safetensors of `directory`.
   static std::shared_ptr<const RobertaEncoder> load(const std::filesystem::path& directory,
-                                                    const at::TensorOptions& options);
+                                                    const at::TensorOptions& options,
+                                                    nn::WeightLayout layout = nn::WeightLayout::kPlain);
   /// Weights of an encoder's directory, bare or under "roberta." or "bert." as models with a head have them.
-  static WeightReader open_weights(const std::filesystem::path& directory, const at::TensorOptions& options);
+  static WeightReader open_weights(const std::filesystem::path& directory, const at::TensorOptions& options,
+                                   nn::WeightLayout layout = nn::WeightLayout::kPlain);
 
   /// ids, mask, type_ids: [B, L] int64; result: the last hidden state [B, L, d]. `mask` is 1 for real tokens;
   /// undefined: all are real. `type_ids` undefined: all 0.

@@ -12,13 +12,14 @@ namespace refrag {
 
 std::shared_ptr<const TextEmbedder> TextEmbedder::load(const std::filesystem::path& directory,
                                                        const TextEmbedderOptions& options,
-                                                       const at::TensorOptions& tensor_options) {
+                                                       const at::TensorOptions& tensor_options,
+                                                       nn::WeightLayout layout) {
   const SentenceTransformer published = read_sentence_transformer(directory);
   TextEmbedderOptions chosen = options;
   if (chosen.max_tokens == 0) {
     chosen.max_tokens = published.max_tokens;
   }
-  return std::make_shared<TextEmbedder>(RobertaEncoder::load(published.encoder, tensor_options),
+  return std::make_shared<TextEmbedder>(RobertaEncoder::load(published.encoder, tensor_options, layout),
                                         Tokenizer::load(published.encoder), published.pooling, std::move(chosen));
 }
 

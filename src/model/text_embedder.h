@@ -30,7 +30,8 @@ class TextEmbedder {
   /// pooling that is not known, by name.
   static std::shared_ptr<const TextEmbedder> load(const std::filesystem::path& directory,
                                                   const TextEmbedderOptions& options,
-                                                  const at::TensorOptions& tensor_options);
+                                                  const at::TensorOptions& tensor_options,
+                                                  nn::WeightLayout layout = nn::WeightLayout::kPlain);
   /// The mean of the vectors of the text's chunks.
   TextEmbedder(std::shared_ptr<const ChunkEncoder> chunk_encoder, std::shared_ptr<const Tokenizer> decoder_tokenizer,
                std::size_t chunk_size, TextEmbedderOptions options);

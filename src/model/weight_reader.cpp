@@ -25,8 +25,8 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
 }  // namespace
 
 WeightReader::WeightReader(Checkpoint checkpoint, const at::TensorOptions& options,
-                           const std::vector<std::string>& prefixes, const std::string& probe)
-    : checkpoint_(std::move(checkpoint)), options_(options) {
+                           const std::vector<std::string>& prefixes, const std::string& probe, nn::WeightLayout layout)
+    : checkpoint_(std::move(checkpoint)), options_(options), layout_(layout) {
   for (const std::string& prefix : prefixes) {
     if (checkpoint_.has(prefix + probe)) {
       prefix_ = prefix;
@@ -75,7 +75,9 @@ at::Tensor WeightReader::table(const std::string& name, std::size_t rows, std::s
 
 nn::Linear WeightReader::linear(const std::string& name, std::size_t outputs, std::size_t inputs) {
   at::Tensor weight = table(name + ".weight", outputs, inputs);
-  return {std::move(weight), tensor(name + ".bias", {static_cast<std::int64_t>(outputs)})};
+  nn::Linear linear{std::move(weight), tensor(name + ".bias", {static_cast<std::int64_t>(outputs)})};
+  linear.lay_out(layout_);
+  return linear;
 }
 
 nn::LayerNorm WeightReader::norm(const std::string& name, std::size_t width, double eps) {

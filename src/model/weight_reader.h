@@ -19,7 +19,7 @@ class WeightReader {
  public:
   /// `prefixes`: what may stand before all names; the first under which `probe` is found is used.
   WeightReader(Checkpoint checkpoint, const at::TensorOptions& options, const std::vector<std::string>& prefixes = {""},
-               const std::string& probe = {});
+               const std::string& probe = {}, nn::WeightLayout layout = nn::WeightLayout::kPlain);
 
   bool has(const std::string& name) const;
   struct MatrixSize {
@@ -42,6 +42,7 @@ class WeightReader {
 
   Checkpoint checkpoint_;
   at::TensorOptions options_;
+  nn::WeightLayout layout_;  // of the linear layers
   std::string prefix_;
   std::map<std::string, std::string> taken_;  // name to stored name
 };

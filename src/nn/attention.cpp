@@ -7,6 +7,8 @@
 #include <tuple>
 #include <vector>
 
+#include "nn/flash_attention.h"
+
 namespace refrag::nn {
 namespace {
 
@@ -64,6 +66,7 @@ at::Tensor attend_in_blocks(const at::Tensor& q, const at::Tensor& k, const at::
 at::Tensor attend_causal(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values) {
   const std::int64_t rows = q.size(0);
   const std::int64_t past = keys.size(1) - rows;
+  if (at::Tensor out = flash_attention(q, keys, values); out.defined()) return out;
   if (rows == 1) return attend_one(q, keys, values);
 
   const at::Tensor grouped = by_group(q, keys.size(0));  // [G, H / G, T, h]

@@ -4,6 +4,8 @@
 
 #include <numbers>
 
+#include "nn/fused.h"
+
 namespace refrag::nn {
 namespace {
 
@@ -45,6 +47,11 @@ Rotation Rotary::at(const at::Tensor& positions) const {
 }
 
 at::Tensor Rotation::operator()(const at::Tensor& x) const {
+  if (x.numel() > 0 && x.stride(2) == 1 && x.stride(1) == x.size(2) && kernels_for(x) != nullptr) {
+    at::Tensor out = at::empty(x.sizes(), x.options());
+    rotate_into(x, cosines, sines, out);
+    return out;
+  }
   const auto halves = x.to(at::kFloat).chunk(2, -1);  // two of [T, heads, h / 2]
   return at::cat({halves[0] * cosines - halves[1] * sines, halves[1] * cosines + halves[0] * sines}, -1)
       .to(x.scalar_type());

@@ -79,11 +79,20 @@ class PolicyTask : public Task {
     is_warm_ = step < static_cast<std::uint64_t>(config_.policy.warm_steps);
     const at::NoGradGuard no_gradients;
     const std::uint64_t trained_on = data_.questions() - held_out_;
+    std::uint64_t unusable = 0;
     while (usable_ < static_cast<std::uint64_t>(config_.policy.questions)) {
       const std::uint64_t n = next_++;
+      const std::uint64_t usable_before = usable_;
       Draw draw({config_.run.seed, n});
       const std::uint64_t key = Draw({config_.run.seed, n / trained_on}).next();
       add_state(shuffled(n % trained_on, trained_on, key), draw);
+      unusable = usable_ > usable_before ? 0 : unusable + 1;
+      if (unusable == trained_on) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    message("none of the ", trained_on, " questions has a passage and a prompt within the decoder's ",
+                            model_.decoder().config().max_positions, " positions"),
+                    "data.questions");
+      }
     }
     if (!is_warm_) roll_out(step);
   }

@@ -73,7 +73,8 @@ TrainModel::TrainModel(const fs::path& bundle, const TrainConfig& config)
     : source_(bundle),
       bundle_(ModelBundle::load(bundle, {.dtype = Dtype::kFp32,
                                          .device = config.run.cuda ? Device::kCuda : Device::kCpu,
-                                         .threads = config.run.threads})) {
+                                         .threads = config.run.threads,
+                                         .trainable = true})) {
   const ModelBundle::Parts& parts = this->parts();
   const auto add = [&](Part part, bool is_there, const auto& parameters) {
     if (!config.train.contains(part)) return;

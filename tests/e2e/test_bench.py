@@ -12,6 +12,8 @@ class Latency(unittest.TestCase):
                                  "--expand", "0,0.25", "--tokens", "4", "--batch", "1,2", "--threads", "1", "--quiet",
                                  "--json-file", directory / "latency.json", "--plot", directory / "latency.svg")
             self.assertEqual(report["dtype"] in ("fp32", "bf16"), True)
+            self.assertEqual(refrag_json("bench", "latency", "--shape", "tiny", "--contexts", "256", "--repeat", "1", "--k", "16",
+                                         "--expand", "0", "--tokens", "4", "--threads", "1", "--quiet", "--dtype", "int8")["dtype"], "int8")
             self.assertGreater(report["machine"]["gemm_gflops"], 0)
             self.assertGreater(report["machine"]["memory_gbytes"], 0)
             rows = {row["prompt"]: row for row in report["rows"]}

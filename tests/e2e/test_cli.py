@@ -39,6 +39,12 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(answer["answer"], "admin", mode)
             self.assertIn("oomd", [citation["document_id"] for citation in answer["citations"]])
 
+    def test_int8_weights_answer_as_well(self):
+        self.assertEqual(self.query("What is the section of oomd?", "--dtype", "int8")["answer"], "admin")
+        told = refrag("query", "--model", MODEL, "--kb", self.kb, "--dtype", "int4", "What?", expect=2)
+        for word in ("--dtype", "int4", "auto", "fp32", "bf16", "int8"):
+            self.assertIn(word, told.stderr)
+
     def test_compression_shows_in_the_positions(self):
         full = self.query("What is the section of oomd?", "--mode", "full")["usage"]
         compressed = self.query("What is the section of oomd?", "--expand", "0")["usage"]

@@ -34,6 +34,7 @@ LatencyReport report() {
   report.encoder = {"encoder", 2, 64, 128};
   report.dtype = "fp32";
   report.bytes_a_value = 4;
+  report.bytes_a_weight = 4;
   report.threads = 2;
   report.processor = "a processor";
   report.machine = {1e12, 1e10, 1, {{64, 1e11}}};

@@ -25,6 +25,17 @@ TEST(OptionsTest, AFilterWithoutAKeyIsRefused) {
   EXPECT_THROW(parse_filter({"=x"}), Error);
 }
 
+TEST(OptionsTest, EveryWordOfDtypeIsOne) {
+  EXPECT_THAT(dtype_words(), ::testing::ElementsAre("auto", "fp32", "bf16", "int8"));
+  EXPECT_EQ(parse_dtype("int8"), Dtype::kInt8);
+  try {
+    parse_dtype("int4");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "--dtype is 'int4'; expected one of auto, fp32, bf16, int8");
+  }
+}
+
 TEST(OptionsTest, WordsAreThoseOfTheJson) {
   EXPECT_EQ(parse_mode("full"), Mode::kFull);
   EXPECT_EQ(parse_expand_by("similarity"), ExpandBy::kSimilarity);

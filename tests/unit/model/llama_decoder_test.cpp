@@ -36,9 +36,10 @@ std::vector<TokenId> some_ids(std::size_t count, TokenId seed = 1) {
 
 class LlamaDecoderTest : public ::testing::Test {
  protected:
-  std::shared_ptr<const LlamaDecoder> load(const at::TensorOptions& options = at::kFloat) const {
+  std::shared_ptr<const LlamaDecoder> load(const at::TensorOptions& options = at::kFloat,
+                                           nn::WeightLayout layout = nn::WeightLayout::kPlain) const {
     tiny.write(directory_.path());
-    return LlamaDecoder::load(directory_.path(), options);
+    return LlamaDecoder::load(directory_.path(), options, layout);
   }
   Error load_error() const {
     return error_of([&] { load(); });
@@ -154,6 +155,31 @@ TEST_F(LlamaDecoderTest, Bf16StaysNearFp32) {
   EXPECT_LT(worst_difference(logits, expected), 0.05 * expected.abs().max().item<double>());
 }
 
+TEST_F(LlamaDecoderTest, Int8WeightsStayNearFp32InPrefillAndDecoding) {
+  for (const bool tied : {false, true}) {
+    if (tied) tiny.tensors.erase("lm_head.weight");
+    tiny.config["tie_word_embeddings"] = tied;
+    const auto exact = load();
+    const auto int8 = load(at::kFloat, nn::WeightLayout::kInt8);
+    const std::vector<TokenId> ids = some_ids(40);
+    const at::Tensor x = int8->embed(ids);
+    KvCache cache = int8->make_cache();
+
+    const at::Tensor prefilled = int8->logits(int8->forward(x));  // more rows than whole numbers are used for
+    std::vector<at::Tensor> steps;
+    for (std::int64_t row = 0; row < 40; ++row) {
+      steps.push_back(int8->logits(int8->forward(x.narrow(0, row, 1), &cache)));
+    }
+
+    const at::Tensor expected = exact->logits(exact->forward(exact->embed(ids)));
+    const double largest = expected.abs().max().item<double>();
+    EXPECT_LT(worst_difference(prefilled, expected), 0.05 * largest);
+    EXPECT_GT(worst_difference(prefilled, expected), 1e-4) << "nothing was rounded";
+    EXPECT_LT(worst_difference(at::cat(steps), prefilled), 2e-3 * largest) << "the same weights, rows in 16 bits";
+    EXPECT_EQ(int8->kv_bytes_per_position(), exact->kv_bytes_per_position());
+  }
+}
+
 TEST_F(LlamaDecoderTest, BytesOfAPositionAreWhatTheCacheTakes) {
   const auto decoder = load();
 
@@ -224,6 +250,22 @@ TEST_F(LlamaDecoderTest, ReadsItsWeightsWhenItFirstRuns) {
   const at::Tensor x = decoder->embed(some_ids(4)).requires_grad_(true);
   decoder->logits(decoder->forward(x)).sum().backward();  // weights that serving read first take part in training too
   EXPECT_TRUE(x.grad().defined());
+}
+
+TEST_F(LlamaDecoderTest, WeightsInBlocksGiveTheLogitsOfPlainOnes) {
+  for (const bool tied : {false, true}) {
+    tiny.config["tie_word_embeddings"] = tied;
+    if (tied) tiny.tensors.erase("lm_head.weight");
+    const auto plain = load();
+    const auto blocked = load(at::kFloat, nn::WeightLayout::kBlocked);
+    const auto logits = [](const LlamaDecoder& decoder) {
+      KvCache cache = decoder.make_cache();
+      const at::Tensor prefilled = decoder.forward(decoder.embed(some_ids(20)), &cache);
+      return decoder.logits(at::cat({prefilled, decoder.forward(decoder.embed(some_ids(1)), &cache)}));
+    };
+
+    EXPECT_LT(worst_difference(logits(*blocked), logits(*plain)), kSame);
+  }
 }
 
 TEST_F(LlamaDecoderTest, ReadsItsWeightsOnceForAllThreads) {

@@ -258,6 +258,34 @@ TEST(ModelBundle, RefusesCudaWhereThereIsNone) {
   }
 }
 
+TEST(ModelBundle, Int8ChangesTheDecoderAlone) {
+  const BundleCopy copy;
+  const auto exact = load(copy.path());
+  const auto int8 = ModelBundle::load(copy.path(), {.dtype = Dtype::kInt8, .beside_int8 = Dtype::kFp32, .threads = 1});
+  const std::vector<std::vector<TokenId>> chunks = {{90, 91, 92}, {93}};
+  const auto logits_of = [](const ModelBundle& bundle) {
+    const LlamaDecoder& decoder = *bundle.parts().decoder;
+    return decoder.logits(decoder.forward(decoder.embed(std::vector<TokenId>{1, 90, 91}))).log_softmax(-1);
+  };
+
+  EXPECT_EQ(int8->identities().chunks, exact->identities().chunks);
+  EXPECT_TRUE(at::equal(int8->parts().chunk_encoder->encode(chunks), exact->parts().chunk_encoder->encode(chunks)));
+  const double difference = (logits_of(*int8) - logits_of(*exact)).abs().mean().item<double>();
+  EXPECT_GT(difference, 0);
+  EXPECT_LT(difference, 0.1);
+}
+
+TEST(ModelBundle, RefusesInt8WhereItCannotBe) {
+  const BundleCopy copy;
+  const Error of_training =
+      error_of([&] { ModelBundle::load(copy.path(), {.dtype = Dtype::kInt8, .trainable = true}); });
+  EXPECT_EQ(of_training.code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(of_training.param(), "dtype");
+  const Error of_itself =
+      error_of([&] { ModelBundle::load(copy.path(), {.dtype = Dtype::kInt8, .beside_int8 = Dtype::kInt8}); });
+  EXPECT_THAT(of_itself.what(), HasSubstr("beside_int8 is int8; expected auto, fp32 or bf16"));
+}
+
 TEST(ModelBundle, ResolvesAutomaticOptions) {
   const BundleCopy copy;
   const ModelOptions options = ModelBundle::load(copy.path())->parts().options;

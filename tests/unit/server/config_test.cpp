@@ -83,7 +83,7 @@ TEST_F(ServerConfigTest, WhatIsWrongIsNamedAsItWasWritten) {
   EXPECT_THAT(error_of({"--port", "70000"}), HasSubstr("--port"));
   EXPECT_THAT(error_of({"--port", "80x"}), HasSubstr("--port"));
   EXPECT_THAT(error_of({"--request-seconds", "nan"}), HasSubstr("--request-seconds"));
-  EXPECT_THAT(error_of({"--dtype", "fp8"}), HasSubstr("auto fp32 bf16"));
+  EXPECT_THAT(error_of({"--dtype", "fp8"}), HasSubstr("auto fp32 bf16 int8"));
   environment_ = {{"REFRAG_MAX_RUNNING", "0"}};
   EXPECT_THAT(error_of({"--model", "m"}), HasSubstr("REFRAG_MAX_RUNNING"));
 }

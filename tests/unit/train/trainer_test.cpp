@@ -161,6 +161,23 @@ TEST_F(TrainerTest, AQuestionStageAndThePolicyGoOnAsWell) {
   EXPECT_EQ(log_of("policy-parts").size(), log_of("policy").size());
 }
 
+TEST_F(TrainerTest, QuestionsThatNeverFitAreAnErrorToThePolicy) {
+  Json pretrain = toy_.pretrain_config(1);
+  pretrain["start"]["decoder"]["positions"] = 16;
+  pretrain["pretrain"] = {{"context", 16}};
+  run(Stage::kPretrain, pretrain);
+  Json policy = toy_.with_questions(toy_.with_encoder(toy_.config("policy", 2, 0.01)));
+  policy["start"]["policy"] = {{"heads", 2}, {"ffn_width", 32}};
+  policy["policy"] = {{"questions", 2}, {"group", 2}, {"passages", 2}, {"evaluation_questions", 2}};
+  try {
+    run(Stage::kPolicy, policy);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(error.param(), "data.questions");
+  }
+}
+
 TEST_F(TrainerTest, StringsThatAreSaidAgainAreLearntFrom) {
   Json json = toy_.pretrain_config(40);
   json["pretrain"] = {{"context", 64}, {"repeats", 0.5}};

@@ -1,0 +1,17 @@
+// Compiled with OpenMP's flag, without which libtorch's own at::parallel_for runs in one thread: it is a template.
+#include "nn/cpu/threads.h"
+
+#include <omp.h>
+
+namespace refrag::nn {
+
+void run_threads(int threads, const std::function<void(int number)>& work) {
+  if (threads <= 1 || omp_in_parallel() != 0) {
+    for (int number = 0; number < threads; ++number) work(number);
+    return;
+  }
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int number = 0; number < threads; ++number) work(number);
+}
+
+}  // namespace refrag::nn
