@@ -84,9 +84,9 @@ install_torch() {
     || fail "the wheel torch==$torch_version has no share/cmake/Torch in it"
   if compgen -G ".venv/lib/python3*/site-packages/torch/lib/libtorch_cuda.so" >/dev/null; then
     .venv/bin/pip uninstall --quiet --yes torch
-    fail "pip gave a build of torch==$torch_version for CUDA, which does not work without the CUDA toolkit and libraries.
+    fail "pip gave a build of torch==$torch_version for CUDA, which does not work without CUDA's libraries.
   Point pip to PyTorch's index for the CPU and run this again: PIP_EXTRA_INDEX_URL=ADDRESS $0
-  (its ADDRESS is on PyTorch's page 'Get started': Linux, Pip, CPU), or set REFRAG_TORCH_DIR to a libtorch of your own"
+  (its ADDRESS is on PyTorch's page 'Get started': Linux, Pip, CPU), or set REFRAG_TORCH_DIR to a libtorch of your own, which may be one for CUDA"
   fi
 }
 

@@ -46,7 +46,7 @@ scripts/setup.sh --dev
 for stage in "${stages[@]}"; do
   case "$stage" in
     lint) lint ;;
-    release) preset release ;;
+    release) preset release -DREFRAG_MPI=ON ;;
     # Unity builds: many sources in one compilation take two thirds of the time. Release shows that each stands alone.
     dev) preset dev -DREFRAG_TORCH=OFF -DCMAKE_UNITY_BUILD=ON ;;
     tsan) labels=unit preset tsan -DCMAKE_UNITY_BUILD=ON ;;  # what the golden tests run has one thread

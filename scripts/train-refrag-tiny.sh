@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Trains models/refrag-tiny from nothing, stage by stage, by the configs in configs/train/refrag-tiny (docs/training.md).
+# Trains the next models/refrag-tiny from nothing, stage by stage, by the configs in configs/train/refrag-tiny
+# (docs/training.md).
 #
-#   scripts/train-refrag-tiny.sh            needs the data of scripts/make-dataset.sh; hours; runs/refrag-tiny/policy/bundle
-#                                           is the model. Stopped at any moment, the same command goes on from there
+#   scripts/train-refrag-tiny.sh            needs the data of scripts/make-dataset.sh; a day or more on two cores, less
+#                                           than an hour on a GPU; runs/refrag-tiny/policy/bundle is the model. Stopped at
+#                                           any moment, the same command goes on from there
 #   scripts/train-refrag-tiny.sh --smoke    every stage end to end on a toy, from data/*.jsonl, within minutes
 #   scripts/train-refrag-tiny.sh --set KEY=VALUE    more settings, for every stage that trains weights
 #
@@ -19,7 +21,7 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --smoke) smoke=true ;;
     --set) [ $# -ge 2 ] || fail "--set needs KEY=VALUE"; settings+=(--set "$2"); shift ;;
-    -h|--help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option '$1'; expected --smoke, --set or --help" ;;
   esac
   shift

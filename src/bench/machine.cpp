@@ -58,7 +58,7 @@ double memory_rate(const LlamaConfig& config, const at::TensorOptions& options) 
   const at::Tensor floats = some({kManyBytes / 4}, at::TensorOptions(at::kFloat));
   const double by_linear = static_cast<double>(weight.nbytes()) / best_seconds([&] { at::linear(row, weight); });
   const double by_sum = static_cast<double>(floats.nbytes()) / best_seconds([&] { at::sum(floats); });
-  const auto int8 = nn::Int8Matrix::of(some({kManyBytes / config.width, config.width}, options));
+  const auto int8 = nn::Int8Matrix::of(row.expand({kManyBytes / config.width, config.width}));
   const double by_int8 =
       int8 == nullptr ? 0 : static_cast<double>(kManyBytes) / best_seconds([&] { int8->linear(row, {}); });
   return std::max({by_linear, by_sum, by_int8});

@@ -67,6 +67,18 @@ Json to_json(const train::TrainReport& report) {
           {"bundle", report.bundle.string()}};
 }
 
+void tell_report(const train::TrainReport& report, bool json) {
+  if (json) {
+    print_json(to_json(report));
+  } else if (report.interrupted) {
+    std::cout << "interrupted at step " << report.steps << "; the same command with --resume goes on from there\n";
+  } else {
+    std::cout << report.steps << " steps, " << report.tokens << " tokens, loss " << report.loss << ", "
+              << static_cast<std::uint64_t>(report.tokens_per_second) << " tokens/s, peak memory "
+              << (report.peak_memory_bytes >> 20) << " MiB: " << report.bundle.string() << '\n';
+  }
+}
+
 int run_stage(train::Stage stage, const TrainFlags& flags, bool json, const train::ProcessGroup& group) {
   // What is wrong with it is told by the first process alone.
   train::TrainConfig config;
@@ -85,16 +97,9 @@ int run_stage(train::Stage stage, const TrainFlags& flags, bool json, const trai
   options.on_progress = [&](const train::TrainProgress& progress) { bars.show(progress); };
   const train::TrainReport report = train::train(config, options);
   bars.finish();
-  if (!group.is_first()) return report.interrupted ? kInterrupted : kDone;
-  if (json) {
-    print_json(to_json(report));
-  } else if (report.interrupted) {
-    std::cout << "interrupted at step " << report.steps << "; the same command with --resume goes on from there\n";
-  } else {
-    std::cout << report.steps << " steps, " << report.tokens << " tokens, loss " << report.loss << ", "
-              << static_cast<std::uint64_t>(report.tokens_per_second) << " tokens/s, peak memory "
-              << (report.peak_memory_bytes >> 20) << " MiB: " << report.bundle.string() << '\n';
-  }
+  if (group.is_first()) tell_report(report, json);
+  std::cout.flush();
+  group.barrier();  // where one leaves with 130 the launcher ends all: not before the first one has written and told
   return report.interrupted ? kInterrupted : kDone;
 }
 
@@ -112,6 +117,10 @@ int run_train(train::Stage stage, const TrainFlags& flags, CommandContext& conte
     if (group.is_first()) throw;
     std::this_thread::sleep_for(kForTheFirst);
     throw Error(error.code(), message(group.name(), ": ", error.what()), error.param());
+  } catch (const std::exception& error) {
+    if (group.is_first()) throw;
+    std::this_thread::sleep_for(kForTheFirst);
+    throw Error(ErrorCode::kInternal, message(group.name(), ": ", error.what()));
   }
 }
 

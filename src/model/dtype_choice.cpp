@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/version.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -44,6 +46,15 @@ std::optional<Dtype> override_of_environment() {
   throw Error(ErrorCode::kInvalidArgument, message(kOverride, " is '", word, "'; expected fp32 or bf16"), kOverride);
 }
 
+/// What holds back the libraries that libtorch multiplies with.
+std::string limits_of_environment() {
+  std::string limits;
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"}) {
+    if (const char* value = variable(name)) limits += message(", ", name, " ", value);
+  }
+  return limits;
+}
+
 /// A product as prefill has them.
 class Product {
  public:
@@ -77,6 +88,7 @@ Dtype measure_dtypes() {
 
 /// The choices that the file holds, by key; none where it is not one that we wrote.
 Json read_choices(const fs::path& file) try {
+  if (!fs::is_regular_file(file)) return Json::object();  // a pipe would make us wait
   const Json json = parse_json(read_file(file, kMaxCacheBytes), file.string());
   const bool is_ours =
       json.is_object() && json.value("format", 0) == kFormat && json.contains("fastest") && json["fastest"].is_object();
@@ -88,7 +100,11 @@ Json read_choices(const fs::path& file) try {
 void write_choices(const fs::path& file, const Json& choices) try {
   std::error_code ignored;
   fs::create_directories(file.parent_path(), ignored);
-  write_file_atomic(file, Json{{"format", kFormat}, {"fastest", choices}}.dump(1) + "\n");
+  fs::path own = file;
+  own += message(".", ::getpid());  // two first starts at once write a file each, and the later one stays
+  write_file_atomic(own, Json{{"format", kFormat}, {"fastest", choices}}.dump(1) + "\n");
+  fs::rename(own, file, ignored);
+  fs::remove(own, ignored);  // where it could not be renamed
 } catch (const std::exception&) {
   return;  // it is measured again next time
 }
@@ -96,7 +112,8 @@ void write_choices(const fs::path& file, const Json& choices) try {
 }  // namespace
 
 std::optional<fs::path> dtype_cache_file() {
-  if (const char* cache = variable("XDG_CACHE_HOME")) return fs::path(cache) / "refrag" / "dtype.json";
+  const char* cache = variable("XDG_CACHE_HOME");
+  if (cache != nullptr && fs::path(cache).is_absolute()) return fs::path(cache) / "refrag" / "dtype.json";
   if (const char* home = variable("HOME")) return fs::path(home) / ".cache" / "refrag" / "dtype.json";
   return std::nullopt;
 }
@@ -118,8 +135,8 @@ Dtype fastest_dtype(std::size_t threads) {
   const CpuFeatures cpu = cpu_features();
   if (!cpu.avx512_bf16 && !cpu.amx_bf16) return Dtype::kFp32;
   at::set_num_threads(static_cast<int>(threads));
-  const std::string key =
-      message(cpu_model_name(), ", ", threads, " threads, refrag ", kVersion, ", libtorch ", TORCH_VERSION);
+  const std::string key = message(cpu_model_name(), ", ", threads, " threads, refrag ", kVersion, ", libtorch ",
+                                  TORCH_VERSION, " with ", at::get_cpu_capability(), limits_of_environment());
   return remembered_dtype(dtype_cache_file(), key, measure_dtypes);
 }
 

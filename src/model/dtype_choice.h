@@ -15,7 +15,8 @@ namespace refrag {
 /// process's threads.
 Dtype fastest_dtype(std::size_t threads);
 
-/// $XDG_CACHE_HOME/refrag/dtype.json, or the same under ~/.cache; none where neither variable is set.
+/// $XDG_CACHE_HOME/refrag/dtype.json, or the same under ~/.cache where that is no absolute path; none where neither
+/// variable is set.
 std::optional<std::filesystem::path> dtype_cache_file();
 
 /// What `file` holds for `key`, or else what `measure` says, which is noted there. A file that is broken, of another

@@ -43,7 +43,9 @@ class WeightLoader {
       }
     }
     nn::Linear linear{at::cat(weights), has_bias ? at::cat(biases) : at::Tensor()};  // cat copies, of one tensor too
+    weights.clear();  // or they, their copy and its layout would be there at once
     linear.lay_out(layout_);
+    if (linear.weight.defined()) linear.weight = linear.weight.to(options_);  // what int8 could not take
     return linear;
   }
 
@@ -147,11 +149,13 @@ std::unique_ptr<const LlamaDecoder::Weights> LlamaDecoder::copy_weights(const Ll
     weights->layers.push_back(load_layer(loader, config, number));
   }
   weights->norm = loader.norm("model.norm", config.width, config.norm_eps);
-  if (config.tied_embeddings) {
+  const bool tied = config.tied_embeddings;
+  if (tied && layout != nn::WeightLayout::kInt8) {
     weights->lm_head.weight = weights->embedding.weight;
     weights->lm_head.lay_out(layout);
-  } else {
-    weights->lm_head = loader.linear({{"lm_head", config.vocab_size}}, config.width, /*has_bias=*/false);
+  } else {  // int8 of what is stored, not of the embedding, which is rounded already
+    const std::string name = tied ? "model.embed_tokens" : "lm_head";
+    weights->lm_head = loader.linear({{name, config.vocab_size}}, config.width, /*has_bias=*/false);
   }
   loader.finish(/*ignore_head=*/config.tied_embeddings);
   return weights;

@@ -65,7 +65,7 @@ class LlamaDecoder {
     nn::Embedding embedding;  // [vocab, d]
     std::vector<LlamaLayer> layers;
     nn::RmsNorm norm;
-    nn::Linear lm_head;  // [vocab, d]; the embedding's own tensor where they are tied
+    nn::Linear lm_head;  // [vocab, d]; where they are tied and plain, the embedding's own tensor
   };
   static std::unique_ptr<const Weights> copy_weights(const LlamaConfig& config, const Checkpoint& checkpoint,
                                                      const at::TensorOptions& options, nn::WeightLayout layout);

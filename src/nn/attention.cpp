@@ -96,6 +96,23 @@ at::Tensor attend_branches(const at::Tensor& q, const at::Tensor& keys, const at
       .reshape({rows, -1});
 }
 
+namespace {
+
+/// GPUs before Ampere have no such kernel, and only the attempt tells without CUDA's own headers.
+bool runs_packed(at::Device device) {
+  const at::NoGradGuard no_gradients;
+  const at::Tensor x = at::zeros({8, 1, 64}, at::TensorOptions(at::kHalf).device(device));
+  const std::pair<std::int64_t, std::int64_t> one(8, -1);
+  try {
+    attend_packed(x, x, x, PackedRows::of(std::span(&one, 1), device));
+    return true;
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 PackedRows PackedRows::of(std::span<const std::pair<std::int64_t, std::int64_t>> rows_and_follows, at::Device device) {
   std::vector<std::int32_t> query_ends = {0};
   std::vector<std::int32_t> key_ends = {0};
@@ -123,8 +140,9 @@ PackedRows PackedRows::of(std::span<const std::pair<std::int64_t, std::int64_t>>
 
 bool can_pack(at::Device device, at::ScalarType dtype, std::int64_t head_dim) {
   constexpr std::int64_t kWidestHead = 256;
-  return device.is_cuda() && (dtype == at::kBFloat16 || dtype == at::kHalf) && head_dim % 8 == 0 &&
-         head_dim <= kWidestHead;
+  if (!device.is_cuda() || (dtype != at::kBFloat16 && dtype != at::kHalf)) return false;
+  static const bool has_kernel = runs_packed(device);
+  return has_kernel && head_dim % 8 == 0 && head_dim <= kWidestHead;
 }
 
 at::Tensor attend_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const PackedRows& rows) {

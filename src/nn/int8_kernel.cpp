@@ -239,7 +239,7 @@ template <typename Wide>
 void widen(const Int8Weights& weights, std::int64_t first, std::int64_t last, std::int64_t inputs, Wide* wide,
            int threads) {
   const bool has_avx2 = int8_instructions() != Instructions::kPlain;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+#pragma omp parallel for schedule(static) if (threads > 1)
   for (std::int64_t output = first; output < last; ++output) {
     const std::int8_t* values = weights.values + output * weights.columns;
     const std::uint16_t* scales = weights.scales + output * (weights.columns / kInt8Group);
@@ -270,7 +270,7 @@ Instructions int8_instructions() {
 void multiply_int8(const Int8Product& product, int threads, Instructions instructions) {
   const Kernel& kernel = kernel_of(instructions);
   const std::int64_t outputs = product.weights.outputs;
-#pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
+#pragma omp parallel for schedule(static, 1) if (threads > 1)
   for (int thread = 0; thread < threads; ++thread) {
     multiply(kernel, product, outputs * thread / threads, outputs * (thread + 1) / threads);
   }

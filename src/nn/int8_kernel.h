@@ -26,15 +26,15 @@ struct Int8Product {
 };
 
 enum class Instructions { kPlain, kAvx2, kAvx512Vnni };
-/// The best that this processor has.
+/// The best that this processor has, whatever libtorch was told to use: nothing of ATen is included here.
 Instructions int8_instructions();
 
-/// Fills `products` in so many threads of OpenMP. The sums of a group are exact, those of groups fp32. The processor
-/// must have the instructions.
+/// Fills `products` in so many parts, which OpenMP's threads share. Sums of a group are whole numbers, which fp32 holds
+/// exactly with AVX-512 alone; those of groups are fp32. The processor must have the instructions.
 void multiply_int8(const Int8Product& product, int threads, Instructions instructions = int8_instructions());
 
 /// Weights of the outputs `first` to `last` (exclusive), of the first `inputs` columns, as numbers: [last - first,
-/// inputs], fp32 or the bits of bf16.
+/// inputs], fp32 or the bits of bf16. More than one thread: all of OpenMP's.
 void widen_int8(const Int8Weights& weights, std::int64_t first, std::int64_t last, std::int64_t inputs, float* wide,
                 int threads);
 void widen_int8(const Int8Weights& weights, std::int64_t first, std::int64_t last, std::int64_t inputs,

@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -67,6 +69,18 @@ QuantizedRows quantize_rows(const at::Tensor& x, std::int64_t columns) {
 QuantizedRows quantize(const at::Tensor& x, std::int64_t columns) {
   return x.scalar_type() == at::kBFloat16 ? quantize_rows<at::BFloat16>(x, columns)
                                           : quantize_rows<float>(x.to(at::kFloat), columns);
+}
+
+/// The best that this processor has and libtorch uses (ATEN_CPU_CAPABILITY holds it back).
+Instructions allowed_instructions() {
+  static const Instructions best = [] {
+    const std::string allowed = at::get_cpu_capability();
+    const Instructions most = allowed == "AVX512" ? Instructions::kAvx512Vnni
+                              : allowed == "AVX2" ? Instructions::kAvx2
+                                                  : Instructions::kPlain;
+    return std::min(most, int8_instructions());
+  }();
+  return best;
 }
 
 /// Threads for so many multiplications.
@@ -133,7 +147,7 @@ at::Tensor Int8Matrix::few_rows(const at::Tensor& x) const {
   const QuantizedRows rows = quantize(x.contiguous(), weights.columns);
   const at::Tensor products = at::empty({x.size(0), weights.outputs}, at::kFloat);
   multiply_int8({weights, rows.values.data(), rows.scales.data(), products.mutable_data_ptr<float>(), x.size(0)},
-                threads_for(x.size(0) * weights.outputs * weights.columns));
+                threads_for(x.size(0) * weights.outputs * weights.columns), allowed_instructions());
   return products.to(x.scalar_type());
 }
 

@@ -21,7 +21,7 @@ class Int8Matrix {
 
   /// x Wᵀ + b. x: [..., in], fp32 or bf16; bias: [out], or undefined. Result: [..., out] in x's dtype.
   at::Tensor linear(const at::Tensor& x, const at::Tensor& bias) const;
-  at::Tensor dequantized() const;  // [out, in] fp32: what products are of
+  at::Tensor dequantized() const;  // [out, in] fp32: what products are of; in bf16 many rows' are of these, rounded
 
  private:
   Int8Matrix(at::Tensor values, at::Tensor scales, std::int64_t inputs);

@@ -62,6 +62,9 @@ class ProcessGroup::Mpi {
   Mpi() {
     int provided = 0;
     MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+    if (provided < MPI_THREAD_FUNNELED) {
+      throw Error(ErrorCode::kUnsupported, "this MPI was built without threads; expected MPI_THREAD_FUNNELED");
+    }
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine_);
   }
   Mpi(const Mpi&) = delete;

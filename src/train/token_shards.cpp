@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/hash.h"
@@ -128,10 +129,20 @@ std::span<const TokenId> TokenShards::record(std::uint64_t n) const {
   return {numbers + begin, static_cast<std::size_t>(offset(n + 1) - offset(n))};
 }
 
+namespace {
+
+/// Machines that share a file system have processes of the same number.
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "host";
+}
+
+}  // namespace
+
 TokenShards TokenShards::cached(const fs::path& cache, const Json& key, const std::function<Json(ShardWriter&)>& fill) {
   const fs::path directory = cache / sha256_hex(key.dump()).substr(0, 24);
   if (!fs::exists(directory / "info.json")) {
-    const fs::path unfinished = directory.string() + message(".", ::getpid(), ".tmp");
+    const fs::path unfinished = directory.string() + message(".", host_name(), ".", ::getpid(), ".tmp");
     fs::remove_all(unfinished);
     fs::create_directories(unfinished);
     ShardWriter writer(unfinished);

@@ -78,6 +78,7 @@ class Trainer {
       : config_(config), options_(options), group_(options.group), watch_(config.run.divergence) {}
 
   TrainReport run() {
+    require_equal_machines();
     group_.first_then_others([&] { prepare(); });
     if (group_.any(resumes_)) restore();
     if (group_.is_first()) log_.emplace(config_.out / "log.jsonl", step_);
@@ -99,6 +100,18 @@ class Trainer {
 
   void tell(const TrainProgress& progress) const {
     if (options_.on_progress) options_.on_progress(progress);
+  }
+
+  /// "auto" is decided by each process: sums of what differs in dtype would be nobody's.
+  void require_equal_machines() const {
+    for (const auto& [mine, field] : {std::pair{config_.run.bf16, "run.dtype"}, {config_.run.cuda, "run.device"}}) {
+      std::array<double, 1> sum = {mine ? 1.0 : 0.0};
+      group_.sum(std::span(sum));
+      if (sum[0] != 0 && sum[0] != static_cast<double>(group_.size())) {
+        throw Error(ErrorCode::kUnsupported,
+                    message(field, ": auto means different things on these machines; expected a value for all"), field);
+      }
+    }
   }
 
   /// The first process makes what the others find: what the run starts from, and the data's tokens.

@@ -34,8 +34,8 @@ struct TrainReport {
   std::filesystem::path bundle;  // empty where interrupted
 };
 
-/// Runs one stage to its end, together with the other processes of the group, all of which call this with the same
-/// config and see the same files; the first one writes, or until it is told to stop. In config.out: `start/` (what it
+/// Runs one stage to its end, or until it is told to stop, together with the other processes of the group: all call
+/// this with the same config and see the same files; the first one writes. In config.out: `start/` (what it
 /// began with), `checkpoint.safetensors`, `log.jsonl`, and at the end `bundle/`. Throws kInvalidArgument where there is
 /// a checkpoint and `resume` was not asked for; kInternal where the loss is no number any more or diverges (the last
 /// checkpoint stays).

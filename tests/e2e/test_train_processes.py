@@ -1,6 +1,7 @@
 """`refrag train` by several processes: the losses of one, and all of them end together."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,14 @@ def refusal_of_mpirun():
     return "refrag was built without MPI (-D REFRAG_MPI=ON)" if "built without MPI" in done.stderr else ""
 
 
+def is_running(pid):
+    """Whether it is more than a process that nobody has waited for yet."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Processes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -72,7 +81,9 @@ class Processes(unittest.TestCase):
         launcher = ["mpirun", "-n", str(processes)] if processes > 1 else []
         command = [*launcher, "sh", "-c", script, "sh", BIN / "refrag", "train", stage, "--config", config,
                    "--set", f"out={out}", "--quiet", *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+        self.addCleanup(lambda: process.poll() is None and process.terminate())
+        return process
 
     def run_stage(self, stage, config, out, processes, *arguments, expect=0, **options):
         process = self.start(stage, config, out, processes, *arguments, **options)
@@ -158,7 +169,7 @@ class Ends(Processes):
 
     def assert_gone(self, pids):
         end = time.monotonic() + 20
-        while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        while any(is_running(pid) for pid in pids):
             self.assertLess(time.monotonic(), end, "a process is left over")
             time.sleep(0.05)
 
@@ -181,7 +192,9 @@ class Ends(Processes):
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
             self.assertEqual((process.communicate(timeout=60), process.returncode)[1], 130)
-        self.assert_close(losses_of(one)[:done + 5], losses_of(two)[:done + 5])
+        both = [losses_of(out)[:done + 5] for out in (one, two)]
+        self.assert_close(*(losses[:20] for losses in both))
+        self.assert_close(*both, relative=1e-2)  # rounding grows from step to step
 
     def test_one_that_is_killed_takes_the_other_along_and_two_go_on(self):
         out = self.directory / "out"

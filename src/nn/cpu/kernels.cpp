@@ -12,12 +12,13 @@ const CpuKernelSet* kernels_with_avx512() {
   static const bool has_rows = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                                __builtin_cpu_supports("fma");
+  if (!has_rows) return nullptr;  // avx512_kernels itself is compiled for them
   static const CpuKernelSet kernels = [] {
     CpuKernelSet all = avx512_kernels();
     if (!__builtin_cpu_supports("avx512bf16")) all.bf16.attend = nullptr;
     return all;
   }();
-  return has_rows ? &kernels : nullptr;
+  return &kernels;
 }
 
 const CpuKernelSet* kernels_with_avx2() {

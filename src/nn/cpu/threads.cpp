@@ -10,8 +10,9 @@ void run_threads(int threads, const std::function<void(int number)>& work) {
     for (int number = 0; number < threads; ++number) work(number);
     return;
   }
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int number = 0; number < threads; ++number) work(number);
+  // The whole team, always: libgomp ends workers and starts others where num_threads changes from call to call.
+#pragma omp parallel
+  for (int number = omp_get_thread_num(); number < threads; number += omp_get_num_threads()) work(number);
 }
 
 }  // namespace refrag::nn

@@ -32,9 +32,10 @@ class CrossEncoderTest : public ::testing::Test {
     fs::copy_file(testing::golden_tokenizer("wordpiece_uncased") / "tokenizer.json", path() / "tokenizer.json");
   }
   const fs::path& path() const { return directory_.path(); }
-  std::shared_ptr<const CrossEncoder> load(const TinyModel& model) const {
+  std::shared_ptr<const CrossEncoder> load(const TinyModel& model,
+                                           nn::WeightLayout layout = nn::WeightLayout::kPlain) const {
     model.write(path());
-    return CrossEncoder::load(path(), at::kFloat);
+    return CrossEncoder::load(path(), at::kFloat, layout);
   }
   std::string refusal(const TinyModel& model) const {
     try {
@@ -87,6 +88,19 @@ TEST_F(CrossEncoderTest, ScoresEachTextInOrderWhateverItsNeighbours) {
     EXPECT_NEAR(scores[n], reranker->score("who", {texts[n]}).front(), 1e-5) << n;
   }
   EXPECT_TRUE(reranker->score("who", {}).empty());
+}
+
+TEST_F(CrossEncoderTest, WeightsInBlocksGiveTheScoresOfPlainOnes) {
+  if (!at::globalContext().hasMKLDNN()) GTEST_SKIP() << "libtorch is without oneDNN";
+  ASSERT_NE(nn::BlockedWeight::of(at::ones({16, 16})), nullptr);
+  const std::vector<std::string> texts = {"a much longer text about a licence", "rain", "the author of it"};
+  for (const char* type : {"bert", "roberta"}) {
+    const std::vector<float> plain = load(tiny_reranker(type))->score("who", texts);
+    const std::vector<float> blocked = load(tiny_reranker(type), nn::WeightLayout::kBlocked)->score("who", texts);
+
+    ASSERT_EQ(blocked.size(), plain.size());
+    for (std::size_t n = 0; n < texts.size(); ++n) EXPECT_NEAR(blocked[n], plain[n], 1e-5) << type << " " << n;
+  }
 }
 
 TEST_F(CrossEncoderTest, CutsTheEndOfATextThatIsTooLong) {

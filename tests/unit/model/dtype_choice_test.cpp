@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/files.h"
+#include "base/json_reader.h"
 #include "support/errors.h"
 
 namespace refrag {
@@ -106,8 +107,14 @@ TEST_F(DtypeChoiceTest, Bf16IsNeverEmulated) {
   const Variable no_choice("REFRAG_AUTO_DTYPE", nullptr);
   const CpuFeatures cpu = cpu_features();
   if (cpu.avx512_bf16 || cpu.amx_bf16) {
-    EXPECT_EQ(fastest_dtype(1), fastest_dtype(1));
-    EXPECT_TRUE(std::filesystem::exists(*dtype_cache_file())) << "measured";
+    const Dtype measured = fastest_dtype(1);
+    const Dtype other = measured == Dtype::kBf16 ? Dtype::kFp32 : Dtype::kBf16;
+    Json cache = parse_json_file(*dtype_cache_file());
+    ASSERT_EQ(cache["fastest"].size(), 1U);
+    EXPECT_EQ(cache["fastest"].front(), name_of(measured));
+    cache["fastest"].front() = name_of(other);
+    write_file_atomic(*dtype_cache_file(), cache.dump());
+    EXPECT_EQ(fastest_dtype(1), other) << "measured again, though the file knows this processor";
   } else {
     EXPECT_EQ(fastest_dtype(1), Dtype::kFp32);
     EXPECT_FALSE(std::filesystem::exists(*dtype_cache_file())) << "measured for nothing";

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "support/tiny_models.h"
 
 namespace refrag {
@@ -16,10 +18,11 @@ const std::vector<EncoderInput> kRows = {{{5, 6, 7, 8}, {}}, {{9}, {}}, {{10, 11
 
 class RobertaEncoderTest : public ::testing::Test {
  protected:
-  std::shared_ptr<const RobertaEncoder> load(const TinyModel& model, at::ScalarType dtype = at::kFloat) {
+  std::shared_ptr<const RobertaEncoder> load(const TinyModel& model, at::ScalarType dtype = at::kFloat,
+                                             nn::WeightLayout layout = nn::WeightLayout::kPlain) {
     std::filesystem::remove_all(directory_.path() / "encoder");
     model.write(directory_.path() / "encoder");
-    return RobertaEncoder::load(directory_.path() / "encoder", dtype);
+    return RobertaEncoder::load(directory_.path() / "encoder", dtype, layout);
   }
   std::string refusal(const TinyModel& model) {
     try {
@@ -84,6 +87,21 @@ TEST_F(RobertaEncoderTest, GivesARowTheSameVectorAloneAndInABatch) {
         EXPECT_TRUE(at::allclose(together[static_cast<std::int64_t>(n)], alone[0], 1e-5, 1e-5)) << type << " " << n;
       }
     }
+  }
+}
+
+TEST_F(RobertaEncoderTest, WeightsInBlocksGiveTheVectorsOfPlainOnes) {
+  if (!at::globalContext().hasMKLDNN()) GTEST_SKIP() << "libtorch is without oneDNN";
+  for (const char* type : {"bert", "roberta"}) {
+    const auto plain = load(testing::tiny_encoder(type));
+    const auto blocked = load(testing::tiny_encoder(type), at::kFloat, nn::WeightLayout::kBlocked);
+    EXPECT_TRUE(std::ranges::any_of(blocked->parameters(), [](const Parameter& one) { return !one.value.defined(); }))
+        << "it kept its plain weights";
+    for (const Pooling pooling : {Pooling::kCls, Pooling::kMean}) {
+      const at::Tensor expected = plain->embed(kRows, pooling, false);
+      EXPECT_TRUE(at::allclose(blocked->embed(kRows, pooling, false), expected, 1e-5, 1e-5)) << type;
+    }
+    EXPECT_EQ(blocked->identity(), plain->identity()) << "another layout is not another encoder";
   }
 }
 

@@ -16,12 +16,14 @@ double worst_difference(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(BlockedWeightTest, GivesTheProductsOfThePlainWeight) {
+  if (!at::globalContext().hasMKLDNN()) GTEST_SKIP() << "libtorch is without oneDNN";
   at::manual_seed(3);
   for (const auto& [outputs, inputs] :
        std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 32}, {37, 51}, {1, 24}}) {
     Linear layer{at::randn({outputs, inputs}), at::randn({outputs})};
     const Linear plain = layer;
     layer.lay_out(WeightLayout::kBlocked);
+    ASSERT_NE(layer.blocked, nullptr);
     for (const std::int64_t rows : {1, 2, 7, 130}) {
       const at::Tensor x = at::randn({rows, inputs});
       EXPECT_LT(worst_difference(layer(x), plain(x)), 2e-5) << rows << " rows of " << outputs << " x " << inputs;
@@ -51,9 +53,11 @@ TEST(BlockedWeightTest, StandsInThePlainWeightsPlace) {
 }
 
 TEST(BlockedWeightTest, TakesBatchesViewsAndNoRowsAtAll) {
+  if (!at::globalContext().hasMKLDNN()) GTEST_SKIP() << "libtorch is without oneDNN";
   Linear layer{at::randn({8, 16}), at::randn({8})};
   const Linear plain = layer;
   layer.lay_out(WeightLayout::kBlocked);
+  ASSERT_NE(layer.blocked, nullptr);
   const at::Tensor x = at::randn({2, 3, 32});
 
   EXPECT_LT(worst_difference(layer(x.slice(2, 0, 32, 2)), plain(x.slice(2, 0, 32, 2))), 1e-5);

@@ -21,13 +21,22 @@ at::Tensor outlier_rows(std::int64_t rows, std::int64_t inputs) {
   return x;
 }
 
-/// The most that products may be off: each weight by half a step of its output's scale, each activation by half a step
+/// Each weight's step, [out, in]: a 127th of the largest weight of its group, which bf16 rounds by 2^-9 of itself.
+at::Tensor weight_steps(const at::Tensor& weight) {
+  std::vector<at::Tensor> steps;
+  for (const at::Tensor& group : weight.split(kInt8Group, 1)) {
+    steps.push_back((group.abs().amax(1, /*keepdim=*/true) * (1 + 1.0 / 256) / 127).expand_as(group));
+  }
+  return at::cat(steps, 1);
+}
+
+/// The most that products may be off: each weight by half a step of its group's scale, each activation by half a step
 /// of its row's, and `relative` of all terms for what the dtype of the computation rounds.
 at::Tensor error_bound(const at::Tensor& x, const at::Tensor& weight, double relative) {
-  const at::Tensor weight_step = weight.abs().amax(1) * (1 + 1.0 / 64) / 127;        // [out]
-  const at::Tensor row_step = x.abs().amax(1, /*keepdim=*/true) / 32767;             // [n, 1]
-  const at::Tensor by_weights = x.abs().sum(1, /*keepdim=*/true) * weight_step / 2;  // [n, out]
-  const at::Tensor by_rows = row_step / 2 * (weight.abs().sum(1) + weight_step * 0.5 * static_cast<double>(x.size(1)));
+  const at::Tensor steps = weight_steps(weight);                          // [out, in]
+  const at::Tensor row_step = x.abs().amax(1, /*keepdim=*/true) / 32767;  // [n, 1]
+  const at::Tensor by_weights = x.abs().matmul(steps.t()) / 2;            // [n, out]
+  const at::Tensor by_rows = row_step / 2 * (weight.abs().sum(1) + steps.sum(1) / 2);
   return by_weights + by_rows + relative * x.abs().matmul(weight.abs().t());
 }
 
@@ -44,6 +53,25 @@ TEST(Int8MatrixTest, ProductsOfFewAndManyRowsStayWithinTheBoundOfTheirRounding) 
       EXPECT_EQ((error > error_bound(x, weight, 1e-5)).sum().item<std::int64_t>(), 0) << rows << " rows";
       EXPECT_GT(error.max().item<double>(), 0) << "nothing was rounded";
     }
+  }
+}
+
+TEST(Int8MatrixTest, AGroupOfLargeWeightsTakesNothingFromTheOthers) {
+  at::manual_seed(5);
+  const at::Tensor weight = at::randn({40, 200});  // three groups and a shorter one
+  weight.narrow(1, 0, kInt8Group).mul_(1000);
+  const auto int8 = Int8Matrix::of(weight);
+
+  const at::Tensor error = (int8->dequantized() - weight).abs();
+  EXPECT_EQ((error > weight_steps(weight) / 2).sum().item<std::int64_t>(), 0);
+  for (const std::int64_t rows : {1, 64}) {  // products of the other groups alone
+    const at::Tensor x = at::randn({rows, 200});
+    x.narrow(1, 0, kInt8Group).zero_();
+    const at::Tensor exact = x.to(at::kDouble).matmul(weight.to(at::kDouble).t());
+    const at::Tensor off = (int8->linear(x, {}).to(at::kDouble) - exact).abs();
+    const at::Tensor others = weight.clone();
+    others.narrow(1, 0, kInt8Group).zero_();
+    EXPECT_EQ((off > error_bound(x, others, 1e-5)).sum().item<std::int64_t>(), 0) << rows << " rows";
   }
 }
 

@@ -16,7 +16,7 @@
 namespace refrag::train {
 namespace {
 
-/// What a launcher says to the processes that it starts, for a test's time.
+/// What a launcher says to the processes that it starts, for a test's time. These tests are started by none.
 class LauncherSays {
  public:
   LauncherSays(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }

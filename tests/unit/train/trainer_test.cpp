@@ -178,6 +178,19 @@ TEST_F(TrainerTest, QuestionsThatNeverFitAreAnErrorToThePolicy) {
   }
 }
 
+TEST_F(TrainerTest, RecomputationInBf16HasTheLossesOfNone) {
+  Json json = toy_.pretrain_config(6);
+  json["run"]["dtype"] = "bf16";
+  run(Stage::kPretrain, json);
+  json["out"] = toy_.path("recomputed");
+  json["run"]["recompute"] = true;
+  run(Stage::kPretrain, json);
+  const std::vector<double> plain = losses_of("pretrain");
+  const std::vector<double> recomputed = losses_of("recomputed");
+  ASSERT_EQ(recomputed.size(), plain.size());
+  for (std::size_t n = 0; n < plain.size(); ++n) EXPECT_NEAR(recomputed[n], plain[n], 1e-5) << "step " << n + 1;
+}
+
 TEST_F(TrainerTest, StringsThatAreSaidAgainAreLearntFrom) {
   Json json = toy_.pretrain_config(40);
   json["pretrain"] = {{"context", 64}, {"repeats", 0.5}};
