@@ -172,6 +172,7 @@ def measure(arguments):
         times = results.setdefault(program, {"ttft": [], "ttit": []})
         times["ttft"].append(ttft)
         times["ttit"].append(ttit)
+        print(f"bench-peers: {program}: TTFT {ttft:.1f} ms, TTIT {ttit:.1f} ms", file=sys.stderr)  # rounds take minutes
 
     with tempfile.TemporaryDirectory() as directory:
         files = {kind: os.path.join(directory, kind + ".gguf") for kind in arguments.formats.split(",")}
@@ -195,7 +196,8 @@ def measure(arguments):
 def table(arguments, first, job, results):
     best = min((times for name, times in results.items() if name.startswith("llama.cpp")),
                key=lambda times: statistics.median(times["ttft"]))["ttft"]
-    lines = [f"`scripts/bench-peers.sh --shape {arguments.shape} --context {arguments.context} --threads {first['threads']}`: "
+    lines = [f"`scripts/bench-peers.sh --shape {arguments.shape} --context {arguments.context} --k {arguments.k} "
+             f"--threads {first['threads']} --rounds {arguments.rounds} --formats {arguments.formats}`: "
              f"{first['processor']}, {first['threads']} threads, {first['decoder']['layers']} layers of width "
              f"{first['decoder']['width']}, random weights, a prompt of {job['positions']} tokens in full; median (least to "
              f"most) of {arguments.rounds} rounds.", "",
