@@ -83,6 +83,7 @@ StartConfig::NewEncoder read_new_encoder(JsonReader json) {
   encoder.layers = json.integer("layers", 1, 1024);
   encoder.heads = json.integer("heads", 1, 1024);
   encoder.ffn_width = json.integer("ffn_width", 4 * encoder.width, 1, 1 << 18);
+  encoder.slots = json.boolean("slots", false);
   if (encoder.width % encoder.heads != 0) json.fail("heads", "a divisor of width");
   json.finish();
   return encoder;
@@ -147,6 +148,9 @@ StartConfig read_start(JsonReader json) {
   if (start.new_decoder && start.tokenizer.empty()) json.fail("tokenizer", "a directory, with a new decoder");
   if (!start.new_decoder && !start.tokenizer.empty()) {
     contradict(json.path_of("tokenizer"), "goes with a new decoder alone; a checkpoint brings its own");
+  }
+  if (start.new_encoder && start.new_encoder->slots && start.projector_width > 0) {
+    contradict(json.path_of("projector_width"), "is twice the width with start.encoder.slots; expected none");
   }
   if (has_encoder && start.chunk_size == 0) json.fail("chunk_size", "tokens a chunk, with a new encoder");
   if (!has_encoder && start.projector_width > 0) {

@@ -32,6 +32,7 @@ struct StartConfig {
   };
   struct NewEncoder {  // RobertaModel that reads the decoder's token ids
     std::int64_t width = 0, layers = 0, heads = 0, ffn_width = 0;
+    bool slots = false;  // begins by copying each token of a chunk to a place of its own
   };
   struct NewPolicy {
     std::int64_t heads = 0, ffn_width = 0, positions = 512;

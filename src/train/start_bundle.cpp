@@ -81,11 +81,56 @@ class RandomWeights {
     layer_norm(prefix + "output.LayerNorm", width);
   }
 
+  /// [n, n]: its rows are perpendicular, of length 1.
+  at::Tensor orthogonal(std::int64_t n) { return std::get<0>(at::linalg_qr(at::randn({n, n}, generator_))); }
+  /// [n], of length 1.
+  at::Tensor direction(std::int64_t n) {
+    const at::Tensor any = at::randn({n}, generator_);
+    return any / any.norm();
+  }
+
   std::map<std::string, at::Tensor> tensors;
 
  private:
   at::Generator generator_;
 };
+
+double size_of(const at::Tensor& x) { return std::sqrt(x.square().mean().item<double>()); }
+
+/// Encoder weights that say from the start what a chunk says: head n of the first layer lets BOS look at token n, and
+/// copies that token's embedding, the decoder's, cut to its width, to its own slot of the vector. All of it trains.
+/// Not the paper's, whose RoBERTa is pretrained; what it is worth is in docs/training.md.
+void begin_with_slots(RandomWeights& weights, const StartConfig::NewEncoder& shape, TokenId pad,
+                      const at::Tensor& embeddings) {
+  constexpr double kSharpness = 8;  // of attention, in nats: most of it goes to one token
+  constexpr double kQuiet = 0.2;    // the layers above begin by passing on
+  const std::int64_t head_width = shape.width / shape.heads;
+  const auto width = static_cast<double>(shape.width);
+  auto& tensors = weights.tensors;
+  tensors["embeddings.word_embeddings.weight"] = embeddings * (kEmbeddingDeviation / size_of(embeddings));
+  at::Tensor& positions = tensors["embeddings.position_embeddings.weight"];
+  positions =
+      weights.orthogonal(shape.width).narrow(0, 0, positions.size(0)) * (kEmbeddingDeviation * std::sqrt(width));
+  const at::Tensor places = positions / (kEmbeddingDeviation * std::sqrt(width));
+  // Behind the LayerNorm a position's direction has half of the square of the length, the token's embedding the rest.
+  const double gain = std::sqrt(kSharpness * std::sqrt(static_cast<double>(head_width)) / (width / 2));
+  const std::string attention = "encoder.layer.0.attention.";
+  at::Tensor query = tensors[attention + "self.query.weight"].mul_(0.1).view({shape.heads, head_width, shape.width});
+  at::Tensor key = tensors[attention + "self.key.weight"].mul_(0.1).view({shape.heads, head_width, shape.width});
+  for (std::int64_t n = 0; n < shape.heads; ++n) {
+    const at::Tensor met = gain * weights.direction(head_width);
+    query[n].add_(at::outer(met, places[pad + 1]));    // BOS
+    key[n].add_(at::outer(met, places[pad + 2 + n]));  // token n
+  }
+  const at::Tensor slots = weights.orthogonal(shape.width);
+  tensors[attention + "self.value.weight"] = slots;
+  tensors[attention + "output.dense.weight"] = slots.t().contiguous();
+  for (std::int64_t n = 0; n < shape.layers; ++n) {
+    const std::string layer = message("encoder.layer.", n, ".");
+    tensors[layer + "output.dense.weight"].mul_(kQuiet);
+    if (n > 0) tensors[layer + "attention.output.dense.weight"].mul_(kQuiet);
+  }
+}
 
 class StartBundle {
  public:
@@ -198,10 +243,27 @@ class StartBundle {
     const auto bos = tokens->bos();
     const auto pad = tokens->pad() ? tokens->pad() : tokens->eos();  // a token that no chunk holds
     if (!pad) refuse_start("start.encoder", "needs a PAD or EOS token in the decoder's tokenizer");
+    if (shape.slots) expect_slots_fit(shape, *pad);
     // RoBERTa counts positions from pad_id + 1.
     write_encoder(root_ / "encoder", shape, *pad + 1 + start_.chunk_size + 1, *pad, seed_ + 1);
     spec_["encoder"] = {{"tokenizer", "shared"}, {"pooling", bos ? "cls" : "mean"}};
     if (bos) spec_["encoder"]["start"] = tokens->token_of(*bos);
+  }
+
+  void expect_slots_fit(const StartConfig::NewEncoder& shape, TokenId pad) const {
+    const std::string slots = "for start.encoder.slots";
+    if (shape.heads != start_.chunk_size) {
+      refuse_start("start.encoder.heads",
+                   message("is ", shape.heads, "; expected chunk_size, ", start_.chunk_size, ", ", slots));
+    }
+    if (const std::int64_t width = read_width(root_ / "decoder"); shape.width != width) {
+      refuse_start("start.encoder.width",
+                   message("is ", shape.width, "; expected the decoder's, ", width, ", ", slots));
+    }
+    if (const std::int64_t positions = pad + 2 + start_.chunk_size; shape.width < positions) {
+      refuse_start("start.encoder.width", message("is ", shape.width, "; expected ", positions, " or more ", slots));
+    }
+    if (!tokenizer()->bos()) refuse_start("start.encoder.slots", "needs a BOS token in the decoder's tokenizer");
   }
 
   void write_encoder(const fs::path& directory, const StartConfig::NewEncoder& shape, std::int64_t positions,
@@ -229,23 +291,34 @@ class StartBundle {
     for (std::int64_t n = 0; n < shape.layers; ++n) {
       weights.bert_layer(message("encoder.layer.", n, "."), shape.width, shape.ffn_width);
     }
+    if (shape.slots) begin_with_slots(weights, shape, pad, decoder_embeddings());
     fs::create_directories(directory);
     write_file_atomic(directory / "config.json", config.dump(1) + "\n");
     write_safetensors(directory / "model.safetensors", weights.tensors);
+  }
+
+  at::Tensor decoder_embeddings() const {
+    return Checkpoint::open(root_ / "decoder").tensor("model.embed_tokens.weight").to(at::kFloat);
   }
 
   /// Its vectors begin as large as the decoder's embeddings, which they stand among.
   void make_projector() {
     const std::int64_t inputs = read_width(root_ / "encoder");
     const std::int64_t outputs = read_width(root_ / "decoder");
-    const std::int64_t hidden = start_.projector_width > 0 ? start_.projector_width : outputs;
-    const at::Tensor embeddings =
-        Checkpoint::open(root_ / "decoder").tensor("model.embed_tokens.weight").to(at::kFloat);
-    const double size = std::sqrt(embeddings.square().mean().item<double>());
-    constexpr double kGeluSize = 0.65;  // root mean square of gelu(x) for a normal x
+    const double size = size_of(decoder_embeddings());
     RandomWeights weights(seed_ + 2);
-    weights.linear("fc1", hidden, inputs);
-    weights.linear("fc2", outputs, hidden, size / kGeluSize);
+    if (start_.new_encoder && start_.new_encoder->slots) {  // passes them on: gelu(x) - gelu(-x) = x
+      weights.linear("fc1", 2 * inputs, inputs);
+      weights.linear("fc2", outputs, 2 * inputs);
+      const at::Tensor one = at::eye(inputs);
+      weights.tensors["fc1.weight"] = at::cat({one, -one});
+      weights.tensors["fc2.weight"] = size * at::cat({one, -one}, 1);
+    } else {
+      constexpr double kGeluSize = 0.65;  // root mean square of gelu(x) for a normal x
+      const std::int64_t hidden = start_.projector_width > 0 ? start_.projector_width : outputs;
+      weights.linear("fc1", hidden, inputs);
+      weights.linear("fc2", outputs, hidden, size / kGeluSize);
+    }
     write_safetensors(root_ / "projector.safetensors", weights.tensors);
   }
 

@@ -10,6 +10,8 @@
 
 #include "base/fail_point.h"
 #include "model/checkpoint.h"
+#include "model/chunk_encoder.h"
+#include "model/projector.h"
 #include "refrag/error.h"
 #include "refrag/model_bundle.h"
 #include "train/plot.h"
@@ -322,6 +324,57 @@ TEST_F(TrainerTest, HuggingFaceCheckpointsAreAStartAsWell) {
   expect_whole("hf");
   EXPECT_EQ(read_file(toy_.path("hf/bundle/decoder/model.safetensors")),
             read_file(toy_.path("pretrain/bundle/decoder/model.safetensors")));  // frozen
+}
+
+TEST_F(TrainerTest, SlotsCarryAChunksTokensFromTheStart) {
+  Json pretrain = toy_.pretrain_config(1);
+  pretrain["start"]["decoder"]["width"] = 128;
+  run(Stage::kPretrain, pretrain);
+  const auto vectors_of = [&](const std::string& out, const Json& encoder) {
+    Json json = toy_.config(out, 1, 1e-9);
+    json["start"]["encoder"] = encoder;
+    json["start"]["chunk_size"] = 4;
+    json["data"]["text"] = {toy_.path("documents.jsonl")};
+    json["train"] = {"encoder"};
+    run(Stage::kReconstruct, json);
+    ChunkInput input;
+    input.start = 1;  // <s>
+    const ChunkEncoder chunks(RobertaEncoder::load(toy_.path(out) / "bundle" / "encoder", at::kFloat), nullptr, input);
+    return chunks.encode({{300, 301, 302, 303}, {303, 302, 301, 300}, {300, 301, 302, 500}});
+  };
+  const auto change = [](const at::Tensor& vectors, std::int64_t other) {
+    return 1 - at::cosine_similarity(vectors[0], vectors[other], 0).item<double>();
+  };
+  Json encoder = {{"width", 128}, {"layers", 1}, {"heads", 4}, {"ffn_width", 32}};
+  const at::Tensor random = vectors_of("random", encoder);
+  encoder["slots"] = true;
+  const at::Tensor slots = vectors_of("slots", encoder);
+  EXPECT_GT(change(slots, 1), 10 * change(random, 1));  // the order of the tokens is in it
+  EXPECT_GT(change(slots, 1), 3 * change(slots, 2));    // of which one token changed
+  const auto projector = Projector::load(toy_.path("slots/bundle/projector.safetensors"), at::kCPU);
+  const at::Tensor ratio = projector->forward(slots) / slots;  // passed on, as large as the decoder's embeddings
+  EXPECT_LT((ratio - ratio[0][0]).abs().max().item<double>(), 1e-3 * ratio[0][0].item<double>());
+}
+
+TEST_F(TrainerTest, SlotsThatDoNotFitAreRefusedByName) {
+  run(Stage::kPretrain, toy_.pretrain_config(1));
+  const auto refused = [&](Json encoder) {
+    Json json = toy_.config("refused", 1, 0.01);
+    encoder["layers"] = 1;
+    encoder["slots"] = true;
+    json["start"]["encoder"] = encoder;
+    json["start"]["chunk_size"] = 4;
+    json["data"]["text"] = {toy_.path("documents.jsonl")};
+    try {
+      run(Stage::kReconstruct, json);
+    } catch (const Error& error) {
+      return error.param();
+    }
+    return std::string("nothing");
+  };
+  EXPECT_EQ(refused({{"width", 16}, {"heads", 2}}), "start.encoder.heads");
+  EXPECT_EQ(refused({{"width", 32}, {"heads", 4}}), "start.encoder.width");
+  EXPECT_EQ(refused({{"width", 16}, {"heads", 4}}), "nothing");
 }
 
 }  // namespace
