@@ -260,10 +260,11 @@ QuestionConfig read_questions(JsonReader json) {
   questions.full = json.number("full", 0, 0, 1);
   questions.none = json.number("none", 0, 0, 1);
   questions.answer = json.number("answer", 0, 0, 1);
+  questions.reconstruct = json.number("reconstruct", 0, 0, 1);
   questions.missing = json.number("missing", 0, 0, 1);
   questions.refusal = json.text("refusal", "");
-  if (questions.full + questions.none + questions.answer > 1) {
-    contradict(json.path_of("full"), "and none and answer are more than 1 together");
+  if (questions.full + questions.none + questions.answer + questions.reconstruct > 1) {
+    contradict(json.path_of("full"), "and none, answer and reconstruct are more than 1 together");
   }
   if ((questions.missing > 0) != !questions.refusal.empty()) {
     contradict(json.path_of("refusal"), "goes with missing: what is answered where no passage helps");

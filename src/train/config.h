@@ -104,6 +104,7 @@ struct QuestionConfig {
   double full = 0;             // shares of contexts: all chunks as tokens,
   double none = 0;             // no passages,
   double answer = 0;           // the answers' chunks as tokens, and a random share as `expand` says,
+  double reconstruct = 0;      // chunks of the passages, written back as in the stage reconstruct,
   double missing = 0;          // and of questions: none of the passages is the right one
   std::string refusal;         // the answer then; needed with `missing`
 };

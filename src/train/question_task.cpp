@@ -1,5 +1,7 @@
 // sft: questions over passages; the loss is the answer's alone.
+#include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/message.h"
@@ -47,6 +49,7 @@ class QuestionExamples : public ExampleSource {
     if (is_missing) questions.front().answer = refusal_;
 
     const QuestionLayout layout(data_, context.passages, std::max<std::size_t>(1, model_.chunk_size()));
+    if (kind >= 1 - config.reconstruct) return reconstruction(layout, draw);
     const bool full = kind < config.none + config.full;
     const bool with_answers = !full && kind < config.none + config.full + config.answer;
     const std::vector<bool> expanded =
@@ -69,6 +72,24 @@ class QuestionExamples : public ExampleSource {
   void add_answer(MixedBatch& batch, const std::vector<TokenId>& answer) const {
     batch.add_targets(answer);
     batch.add_target(model_.eos());
+  }
+
+  /// As in the stage reconstruct: BOS, the vectors of some chunks, BOS, their tokens.
+  MixedBatch reconstruction(const QuestionLayout& layout, Draw& draw) const {
+    constexpr double kMostDoublings = 5;  // 1 to 32 chunks, as many examples of 1 to 2 as of 16 to 32
+    const std::size_t all = layout.chunks().size();
+    const auto wanted = static_cast<std::size_t>(std::exp2(kMostDoublings * draw.unit()));
+    const std::size_t count = std::min(wanted, all);
+    MixedBatch batch;
+    if (count == 0) return batch;
+    const auto first = layout.chunks().begin() + static_cast<std::ptrdiff_t>(draw.below(all - count + 1));
+    const std::span<const std::vector<TokenId>> chunks(first, count);
+    batch.begin_sequence();
+    batch.add_token(start_token(model_));
+    for (const std::vector<TokenId>& chunk : chunks) batch.add_chunk_vector(chunk);
+    batch.add_token(start_token(model_));
+    for (const std::vector<TokenId>& chunk : chunks) batch.add_targets(chunk);
+    return batch;
   }
 
   std::vector<bool> draw_expanded(const QuestionLayout& layout, const std::vector<Question>& questions,

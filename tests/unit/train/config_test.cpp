@@ -38,6 +38,7 @@ TEST(TrainConfigTest, UnknownKeysAreRefusedByName) {
 TEST(TrainConfigTest, ContradictionsAreRefusedByName) {
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.decoder=d"}), "start.bundle");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.full=0.7", "sft.none=0.7"}), "sft.full");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.full=0.7", "sft.reconstruct=0.7"}), "sft.full");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.missing=0.1"}), "sft.refusal");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"train=[\"policy\"]"}), "train");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.chunk_size=8"}), "start.chunk_size");

@@ -163,6 +163,19 @@ TEST_F(TrainerTest, AQuestionStageAndThePolicyGoOnAsWell) {
   EXPECT_EQ(log_of("policy-parts").size(), log_of("policy").size());
 }
 
+TEST_F(TrainerTest, APartOfTheExamplesOfSftWritesChunksBack) {
+  run(Stage::kPretrain, toy_.pretrain_config(2));
+  Json json = toy_.with_questions(toy_.with_encoder(toy_.config("sft", 20, 0.01)));
+  json["sft"] = {{"passages", {1, 3}}, {"reconstruct", 1}};
+  run(Stage::kSft, json);
+  EXPECT_GT(gain_of("sft"), 1.0);
+  for (const Json& line : log_of("sft")) {  // each vector has all of its tokens to be written: 4, but for last chunks
+    const auto chunks = line["chunks"].get<std::uint64_t>();
+    EXPECT_LE(line["targets"].get<std::uint64_t>(), 4 * chunks);
+    EXPECT_GT(line["targets"].get<std::uint64_t>(), 3 * chunks);
+  }
+}
+
 TEST_F(TrainerTest, QuestionsThatNeverFitAreAnErrorToThePolicy) {
   Json pretrain = toy_.pretrain_config(1);
   pretrain["start"]["decoder"]["positions"] = 16;
