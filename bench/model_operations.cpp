@@ -95,14 +95,14 @@ void linear_fbgemm(benchmark::State& state) {
 
 BENCHMARK_TEMPLATE(linear, at::kFloat)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_TEMPLATE(linear, at::kBFloat16)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_TEMPLATE(linear_blocked, at::kFloat)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_TEMPLATE(linear_blocked, at::kBFloat16)
-    ->Arg(1)
-    ->Arg(8)
-    ->Arg(512)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(linear_int8)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMillisecond);
+/// From one question's token to a prompt of many chunks.
+void rows_of_serving(benchmark::internal::Benchmark* rows) {
+  rows->UseRealTime()->Unit(benchmark::kMillisecond);
+  for (const std::int64_t count : {1, 2, 3, 8, 32, 184, 512, 2048}) rows->Arg(count);
+}
+BENCHMARK_TEMPLATE(linear_blocked, at::kFloat)->Apply(rows_of_serving);
+BENCHMARK_TEMPLATE(linear_blocked, at::kBFloat16)->Apply(rows_of_serving);
+BENCHMARK(linear_int8)->Apply(rows_of_serving);
 BENCHMARK(linear_fbgemm)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 // ---------------------------------------------------------------- attention: rows, positions before them

@@ -91,11 +91,13 @@ function(refrag_use_pch target kind)
   target_link_libraries(${target} PRIVATE nlohmann_json::nlohmann_json)
 endfunction()
 
-# What all our executables share: warnings, and in release jemalloc (src/base/malloc_conf.c holds its settings).
+# What all our executables share: warnings, and in release jemalloc and OpenMP's threads with settings of ours
+# (src/base/malloc_conf.c, openmp_spin.c).
 function(refrag_executable target)
   target_link_libraries(${target} PRIVATE refrag_options)
   if(REFRAG_JEMALLOC)
-    target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/base/malloc_conf.c)
+    target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/base/malloc_conf.c
+                                     ${PROJECT_SOURCE_DIR}/src/base/openmp_spin.c)
     # The symbol is used by jemalloc alone, which the linker would otherwise drop with --as-needed.
     target_link_libraries(${target} PRIVATE -Wl,--no-as-needed ${JEMALLOC_LIBRARY} -Wl,--as-needed)
   endif()

@@ -12,8 +12,8 @@
 
 namespace refrag {
 
-/// What the model computes in. kInt8: the decoder's weights take a byte each, and one or two questions at a time, bound
-/// by reading them, decode faster; everything else, the KV cache too, stays in fp32 or bf16. On the CPU only.
+/// What the model computes in. kInt8: the decoder's weights take a byte each, and a few questions at a time, bound by
+/// reading them, decode faster; everything else, the KV cache too, stays in fp32 or bf16. On the CPU only.
 enum class Dtype { kAuto, kFp32, kBf16, kInt8 };
 REFRAG_EXPORT const char* name_of(Dtype);  // "auto", "fp32", "bf16", "int8"
 enum class Device { kCpu, kCuda };

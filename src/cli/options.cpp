@@ -63,7 +63,7 @@ void ModelFlags::declare(CLI::App& command) {
       .add_option(
           "--dtype", dtype,
           "what the model computes in; auto: bf16 or fp32, whichever is faster here; int8: the decoder's weights "
-          "in 8 bits, for less memory and faster answers to one or two questions at a time")
+          "in 8 bits, for less memory and faster answers")
       ->check(CLI::IsMember(dtype_words()))
       ->capture_default_str();
   command.add_option("--device", device, "where the model runs")

@@ -12,6 +12,7 @@
 #include "model/cross_encoder.h"
 #include "model/parts.h"
 #include "model/text_embedder.h"
+#include "nn/cpu/threads.h"
 
 namespace refrag {
 namespace {
@@ -259,5 +260,7 @@ std::vector<Matrix> BundleRunner::step(std::span<const StepInput> inputs) {
     return split(decoder.logits(chosen), inputs);
   });
 }
+
+void BundleRunner::rest() const { nn::release_threads(); }
 
 }  // namespace refrag

@@ -31,6 +31,7 @@ class BundleRunner final : public ModelRunner {
   SequenceId open_sequence(std::size_t expected_positions) override;
   void close_sequence(SequenceId sequence) override;
   std::vector<Matrix> step(std::span<const StepInput> inputs) override;
+  void rest() const override;
 
  private:
   KvCache& cache_for(const StepInput& input) const;

@@ -79,7 +79,9 @@ Engine::Impl::Impl(std::shared_ptr<ModelRunner> runner, std::shared_ptr<Knowledg
       preparation_(runner_, std::move(knowledge_base), max_positions_, [this] { return latency_model(); }),
       scheduler_(config_.max_running, config_.max_step_positions),
       preparation_thread_([this] { prepare_requests(); }),
-      engine_thread_([this] { run(); }) {}
+      engine_thread_([this] { run(); }) {
+  runner_->rest();  // whoever makes an engine has loaded a model
+}
 
 Engine::Impl::~Impl() {
   {
@@ -150,6 +152,7 @@ void Engine::Impl::prepare_requests() {
       arrived_.pop_front();
     }
     prepare(request);
+    runner_->rest();
   }
 }
 
@@ -224,6 +227,7 @@ void Engine::Impl::drop_cancelled() {
 }
 
 bool Engine::Impl::wait_for_arrival() {
+  runner_->rest();
   std::unique_lock lock(mutex_);
   const auto is_calibrating = [this] { return wants_latency_ && !latency_ && !latency_fault_ && !stopping_; };
   changed_.wait(lock, [&] { return !prepared_.empty() || is_calibrating() || preparation_ended_; });

@@ -93,6 +93,9 @@ class ModelRunner {
   /// Runs all inputs as one batch (linear layers over all rows together). Result: logits [logits_of_last, vocab] of
   /// each input, in order; no rows for those that want none.
   virtual std::vector<Matrix> step(std::span<const StepInput> inputs) = 0;
+
+  /// The thread that calls runs nothing for a while: other threads that it keeps for computing may go.
+  virtual void rest() const {}
 };
 
 }  // namespace refrag

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
+
+#include "nn/cpu/threads.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,165 +14,161 @@
 namespace refrag::nn {
 namespace {
 
-constexpr int kRowsATile = 4;
-constexpr int kOutputsATile = 4;  // 16 sums: what the registers of AVX-512 hold beside the operands
+constexpr std::int64_t kPairs = kInt8Group / 2;  // of columns in a group
+constexpr std::int64_t kPairBytes = 2 * kInt8Block;
+// Weights that a thread takes at a time: they stay in its second cache while all rows pass by.
+constexpr std::int64_t kPieceBytes = 128 << 10;
+constexpr std::int64_t kPiecesAThread = 16;  // so that threads end together
 
-/// Some outputs of the weights, and some rows.
+float number_of(std::uint16_t bf16) { return std::bit_cast<float>(std::uint32_t{bf16} << 16); }
+
+/// One block of outputs, and some rows.
 struct Operands {
   const std::int8_t* weights;
   const std::uint16_t* scales;
   const std::int16_t* rows;
   std::int64_t columns;
-
-  std::int64_t groups() const { return columns / kInt8Group; }
-  float scale(int output, std::int64_t group) const;
 };
 
-float number_of(std::uint16_t bf16) { return std::bit_cast<float>(std::uint32_t{bf16} << 16); }
-
-inline float Operands::scale(int output, std::int64_t group) const {
-  return number_of(scales[output * groups() + group]);
-}
-
-/// Fills sums[row][output].
+/// Adds to sums[row][output], which begin as zeros.
 using Tile = void (*)(const Operands& operands, float* sums);
+constexpr std::size_t kMostRows = 8;
 struct Kernel {
-  Tile single;                         // one row, one output
-  std::array<Tile, kRowsATile> tiles;  // 1 to 4 rows, kOutputsATile outputs
+  std::int64_t rows;                  // the most that a tile takes
+  std::array<Tile, kMostRows> tiles;  // of 1 row, of 2, ...
 };
 
 // ---------------------------------------------------------------- any processor
 
-template <int kRows, int kOutputs>
 void tile_plain(const Operands& x, float* sums) {
-  for (int r = 0; r < kRows; ++r) {
-    for (int o = 0; o < kOutputs; ++o) {
-      float sum = 0;
-      for (std::int64_t group = 0; group < x.groups(); ++group) {
-        const std::int8_t* weights = x.weights + o * x.columns + group * kInt8Group;
-        const std::int16_t* row = x.rows + r * x.columns + group * kInt8Group;
-        std::int32_t part = 0;
-        for (std::int64_t i = 0; i < kInt8Group; ++i) part += weights[i] * row[i];
-        sum += static_cast<float>(part) * x.scale(o, group);
-      }
-      sums[r * kOutputs + o] = sum;
+  const std::int8_t* weights = x.weights;
+  const std::uint16_t* scales = x.scales;
+  for (std::int64_t first = 0; first < x.columns; first += kInt8Group, scales += kInt8Block) {
+    std::int32_t parts[kInt8Block] = {};
+    for (std::int64_t column = first; column < first + kInt8Group; column += 2, weights += kPairBytes) {
+      const std::int16_t* pair = x.rows + column;
+      for (std::int64_t o = 0; o < kInt8Block; ++o) parts[o] += weights[2 * o] * pair[0] + weights[2 * o + 1] * pair[1];
     }
+    for (std::int64_t o = 0; o < kInt8Block; ++o) sums[o] += static_cast<float>(parts[o]) * number_of(scales[o]);
   }
 }
 
-constexpr Kernel kPlain = {tile_plain<1, 1>,
-                           {tile_plain<1, kOutputsATile>, tile_plain<2, kOutputsATile>, tile_plain<3, kOutputsATile>,
-                            tile_plain<4, kOutputsATile>}};
+constexpr Kernel kPlain = {1, {tile_plain}};
 
 #if defined(__x86_64__)
 
-// One row reads its weights once, from memory: so many bytes ahead.
-constexpr std::int64_t kAhead = 2048;
+/// A row's pair of columns, for the weights of many outputs.
+std::int32_t pair_at(const std::int16_t* row) {
+  std::int32_t pair = 0;
+  __builtin_memcpy(&pair, row, sizeof(pair));
+  return pair;
+}
 
-void prefetch(const std::int8_t* weights) { __builtin_prefetch(weights + kAhead); }
+// Weights are asked for so many bytes ahead: few rows wait for memory alone.
+constexpr std::int64_t kAhead = 3072;
 
 // ---------------------------------------------------------------- AVX-512 with VNNI
 
-#define REFRAG_AVX512 [[gnu::target("avx512f,avx512bw,avx512vnni")]]
+#define REFRAG_AVX512 [[gnu::target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")]]
 
-REFRAG_AVX512 inline __m512i widened(const std::int8_t* weights) {
+REFRAG_AVX512 inline __m512i widened_avx512(const std::int8_t* weights) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
 }
 
-/// The products of a group's two halves.
-REFRAG_AVX512 inline __m512 products(__m512i low, __m512i high, const std::int16_t* row) {
-  const __m512i half = _mm512_madd_epi16(low, _mm512_loadu_si512(row));
-  return _mm512_cvtepi32_ps(_mm512_dpwssd_epi32(half, high, _mm512_loadu_si512(row + kInt8Group / 2)));
-}
-
-REFRAG_AVX512 void single_avx512(const Operands& x, float* sums) {
-  __m512 sum = _mm512_setzero_ps();
-  for (std::int64_t group = 0; group < x.groups(); ++group) {
-    const std::int8_t* weights = x.weights + group * kInt8Group;
-    prefetch(weights);
-    const __m512 part = products(widened(weights), widened(weights + kInt8Group / 2), x.rows + group * kInt8Group);
-    sum = _mm512_fmadd_ps(part, _mm512_set1_ps(x.scale(0, group)), sum);
-  }
-  *sums = _mm512_reduce_add_ps(sum);
+REFRAG_AVX512 inline __m512 scales_avx512(const std::uint16_t* scales) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
 template <int kRows>
 REFRAG_AVX512 void tile_avx512(const Operands& x, float* sums) {
-  __m512 totals[kRows][kOutputsATile];
+  constexpr int kChains = kRows == 1 ? 2 : 1;  // one row's sums alone would wait for each other
+  constexpr int kVectors = 2;                  // of 16 outputs
+  const std::int8_t* weights = x.weights;
+  const std::uint16_t* scales = x.scales;
+  for (std::int64_t first = 0; first < x.columns; first += kInt8Group, scales += kInt8Block) {
+    const std::int16_t* rows = x.rows + first;
+    __m512i parts[kRows][kVectors * kChains];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int o = 0; o < kOutputsATile; ++o) totals[r][o] = _mm512_setzero_ps();
-  }
-  for (std::int64_t group = 0; group < x.groups(); ++group) {
-    const std::int16_t* rows = x.rows + group * kInt8Group;
-#pragma GCC unroll 4
-    for (int o = 0; o < kOutputsATile; ++o) {
-      const std::int8_t* weights = x.weights + o * x.columns + group * kInt8Group;
-      const __m512i low = widened(weights);
-      const __m512i high = widened(weights + kInt8Group / 2);
-      const __m512 scale = _mm512_set1_ps(x.scale(o, group));
-#pragma GCC unroll 4
+      for (int n = 0; n < kVectors * kChains; ++n) parts[r][n] = _mm512_setzero_si512();
+    }
+    for (std::int64_t pair = 0; pair < kPairs; pair += kChains) {
+#pragma GCC unroll 2
+      for (int chain = 0; chain < kChains; ++chain, weights += kPairBytes) {
+        __builtin_prefetch(weights + kAhead);
+        const __m512i low = widened_avx512(weights);
+        const __m512i high = widened_avx512(weights + kPairBytes / 2);
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          const __m512i both = _mm512_set1_epi32(pair_at(rows + r * x.columns + 2 * (pair + chain)));
+          parts[r][2 * chain] = _mm512_dpwssd_epi32(parts[r][2 * chain], low, both);
+          parts[r][2 * chain + 1] = _mm512_dpwssd_epi32(parts[r][2 * chain + 1], high, both);
+        }
+      }
+    }
+#pragma GCC unroll 2
+    for (int n = 0; n < kVectors; ++n) {
+      const __m512 scale = scales_avx512(scales + 16 * n);
+#pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        totals[r][o] = _mm512_fmadd_ps(products(low, high, rows + r * x.columns), scale, totals[r][o]);
+        __m512i part = parts[r][n];
+        if (kChains == 2) part = _mm512_add_epi32(part, parts[r][n + kVectors * (kChains - 1)]);
+        float* sum = sums + r * kInt8Block + 16 * n;
+        _mm512_storeu_ps(sum, _mm512_fmadd_ps(_mm512_cvtepi32_ps(part), scale, _mm512_loadu_ps(sum)));
       }
     }
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int o = 0; o < kOutputsATile; ++o) sums[r * kOutputsATile + o] = _mm512_reduce_add_ps(totals[r][o]);
-  }
 }
 
-constexpr Kernel kAvx512 = {single_avx512, {tile_avx512<1>, tile_avx512<2>, tile_avx512<3>, tile_avx512<4>}};
+constexpr Kernel kAvx512 = {8,
+                            {tile_avx512<1>, tile_avx512<2>, tile_avx512<3>, tile_avx512<4>, tile_avx512<5>,
+                             tile_avx512<6>, tile_avx512<7>, tile_avx512<8>}};
 
 // ---------------------------------------------------------------- AVX2
 
 #define REFRAG_AVX2 [[gnu::target("avx2,fma")]]
 
-REFRAG_AVX2 inline float sum_of_lanes(__m256 lanes) {
-  __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
-  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
-}
-
-/// A quarter of a group's products, each added to its neighbour.
-REFRAG_AVX2 inline __m256i quarter(const std::int8_t* weights, const std::int16_t* row) {
-  const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights)));
-  return _mm256_madd_epi16(wide, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row)));
-}
-
-REFRAG_AVX2 inline __m256 group_products(const std::int8_t* weights, const std::int16_t* row) {
-  const __m256i first = _mm256_add_epi32(quarter(weights, row), quarter(weights + 16, row + 16));
-  const __m256i second = _mm256_add_epi32(quarter(weights + 32, row + 32), quarter(weights + 48, row + 48));
-  return _mm256_cvtepi32_ps(_mm256_add_epi32(first, second));
-}
-
-template <int kRows, int kOutputs>
+template <int kRows>
 REFRAG_AVX2 void tile_avx2(const Operands& x, float* sums) {
-  for (int o = 0; o < kOutputs; ++o) {
-    __m256 totals[kRows];
+  constexpr int kVectors = 4;  // of 8 outputs
+  const std::int8_t* weights = x.weights;
+  const std::uint16_t* scales = x.scales;
+  for (std::int64_t first = 0; first < x.columns; first += kInt8Group, scales += kInt8Block) {
+    const std::int16_t* rows = x.rows + first;
+    __m256i parts[kRows][kVectors];
+#pragma GCC unroll 3
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) totals[r] = _mm256_setzero_ps();
-    for (std::int64_t group = 0; group < x.groups(); ++group) {
-      const std::int8_t* weights = x.weights + o * x.columns + group * kInt8Group;
-      if (kRows == 1) prefetch(weights);
-      const __m256 scale = _mm256_set1_ps(x.scale(o, group));
+      for (int n = 0; n < kVectors; ++n) parts[r][n] = _mm256_setzero_si256();
+    }
+    for (std::int64_t pair = 0; pair < kPairs; ++pair, weights += kPairBytes) {
+      __builtin_prefetch(weights + kAhead);
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        const __m256 part = group_products(weights, x.rows + r * x.columns + group * kInt8Group);
-        totals[r] = _mm256_fmadd_ps(part, scale, totals[r]);
+      for (int n = 0; n < kVectors; ++n) {
+        const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * n)));
+#pragma GCC unroll 3
+        for (int r = 0; r < kRows; ++r) {
+          const __m256i both = _mm256_set1_epi32(pair_at(rows + r * x.columns + 2 * pair));
+          parts[r][n] = _mm256_add_epi32(parts[r][n], _mm256_madd_epi16(wide, both));
+        }
       }
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) sums[r * kOutputs + o] = sum_of_lanes(totals[r]);
+    for (int n = 0; n < kVectors; ++n) {
+      const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales + 8 * n));
+      const __m256 scale = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+#pragma GCC unroll 3
+      for (int r = 0; r < kRows; ++r) {
+        float* sum = sums + r * kInt8Block + 8 * n;
+        _mm256_storeu_ps(sum, _mm256_fmadd_ps(_mm256_cvtepi32_ps(parts[r][n]), scale, _mm256_loadu_ps(sum)));
+      }
+    }
   }
 }
 
-constexpr Kernel kAvx2 = {tile_avx2<1, 1>,
-                          {tile_avx2<1, kOutputsATile>, tile_avx2<2, kOutputsATile>, tile_avx2<3, kOutputsATile>,
-                           tile_avx2<4, kOutputsATile>}};
+constexpr Kernel kAvx2 = {3, {tile_avx2<1>, tile_avx2<2>, tile_avx2<3>}};
 
 #endif
 
@@ -181,77 +180,119 @@ const Kernel& kernel_of(Instructions instructions) {
   return kPlain;
 }
 
-/// Fills the columns `first` to `last` (exclusive) of the products.
-void multiply(const Kernel& kernel, const Int8Product& p, std::int64_t first, std::int64_t last) {
-  const std::int64_t columns = p.weights.columns;
-  std::array<float, kRowsATile * kOutputsATile> sums;
-  for (std::int64_t output = first; output < last;) {
-    // One row alone is read along, a whole row of weights after another; more share what they read.
-    const bool alone = p.num_rows == 1 || last - output < kOutputsATile;
-    const std::int64_t outputs = alone ? 1 : kOutputsATile;
-    for (std::int64_t row = 0; row < p.num_rows;) {
-      const std::int64_t rows = alone ? 1 : std::min<std::int64_t>(kRowsATile, p.num_rows - row);
-      const Tile tile = alone ? kernel.single : kernel.tiles[static_cast<std::size_t>(rows - 1)];
-      tile({p.weights.values + output * columns, p.weights.scales + output * (columns / kInt8Group),
-            p.rows + row * columns, columns},
-           sums.data());
-      for (std::int64_t r = 0; r < rows; ++r) {
-        for (std::int64_t o = 0; o < outputs; ++o) {
-          p.products[(row + r) * p.weights.outputs + output + o] =
-              sums[static_cast<std::size_t>(r * outputs + o)] * p.row_scales[row + r];
-        }
-      }
-      row += rows;
-    }
-    output += outputs;
-  }
-}
+// ---------------------------------------------------------------- numbers in and out
 
-// ---------------------------------------------------------------- int8 to numbers
+float number_of(float number) { return number; }
 
-void put(float number, float& wide) { wide = number; }
+void put(float number, float& out) { out = number; }
 
-/// To the nearest bf16, the even one of two that are as near; for finite numbers.
-void put(float number, std::uint16_t& wide) {
+/// To the nearest bf16, the even one of two that are as near.
+void put(float number, std::uint16_t& out) {
   const auto bits = std::bit_cast<std::uint32_t>(number);
-  wide = static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+  const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  out = static_cast<std::uint16_t>(number == number ? rounded : 0x7fc0);
 }
 
-template <typename Wide>
-[[gnu::always_inline]] inline void widen_row(const std::int8_t* values, const std::uint16_t* scales,
-                                             std::int64_t inputs, Wide* wide) {
-  for (std::int64_t begin = 0; begin < inputs; begin += kInt8Group) {
-    const float scale = number_of(*scales++);
-    const std::int64_t end = std::min(begin + kInt8Group, inputs);
-    for (std::int64_t i = begin; i < end; ++i) put(static_cast<float>(values[i]) * scale, wide[i]);
+/// The largest magnitude. Bits of magnitudes sort as numbers do, infinity and then NaN above all: a row that holds one
+/// gets a scale, and so products, that are not finite.
+template <typename Number>
+[[gnu::always_inline]] inline float largest(const Number* row, std::int64_t count) {
+  constexpr std::uint32_t kMagnitude = 0x7fffffff;
+  std::uint32_t largest = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(number_of(row[i])) & kMagnitude);
   }
+  return std::bit_cast<float>(largest);
+}
+
+/// To the nearest whole number, which a float of this size holds in its lowest bits: unlike std::lrint for many at
+/// once.
+[[gnu::always_inline]] inline std::int16_t rounded(float value) {
+  constexpr float kLowestBitIsOne = 12582912.0F;  // 1.5 · 2^23
+  return static_cast<std::int16_t>(std::bit_cast<std::int32_t>(value + kLowestBitIsOne));
+}
+
+template <typename Number>
+[[gnu::always_inline]] inline float round_row(const Number* row, std::int64_t inputs, std::int16_t* values) {
+  constexpr float kLevels = 32767;
+  constexpr float kNothing = 1e-30F;
+  const float most = largest(row, inputs);
+  const float levels = most < kNothing ? 0 : kLevels / most;
+  for (std::int64_t i = 0; i < inputs; ++i) values[i] = rounded(number_of(row[i]) * levels);
+  return most / kLevels;
 }
 
 #if defined(__x86_64__)
-template <typename Wide>
-REFRAG_AVX2 void widen_row_avx2(const std::int8_t* values, const std::uint16_t* scales, std::int64_t inputs,
-                                Wide* wide) {
-  widen_row(values, scales, inputs, wide);  // compiled for AVX2 here
+template <typename Number>
+REFRAG_AVX2 float round_row_avx2(const Number* row, std::int64_t inputs, std::int16_t* values) {
+  return round_row(row, inputs, values);  // compiled for AVX2 here
 }
 #endif
 
-template <typename Wide>
-void widen(const Int8Weights& weights, std::int64_t first, std::int64_t last, std::int64_t inputs, Wide* wide,
-           int threads) {
-  const bool has_avx2 = int8_instructions() != Instructions::kPlain;
-#pragma omp parallel for schedule(static) if (threads > 1)
-  for (std::int64_t output = first; output < last; ++output) {
-    const std::int8_t* values = weights.values + output * weights.columns;
-    const std::uint16_t* scales = weights.scales + output * (weights.columns / kInt8Group);
-    Wide* row = wide + (output - first) * inputs;
+template <typename Number>
+float round_row(const Number* row, std::int64_t inputs, std::int16_t* values, Instructions instructions) {
 #if defined(__x86_64__)
-    if (has_avx2) {
-      widen_row_avx2(values, scales, inputs, row);
-      continue;
+  if (instructions != Instructions::kPlain) return round_row_avx2(row, inputs, values);
+#endif
+  return round_row(row, inputs, values);
+}
+
+template <typename Number>
+void put_row(const float* sums, float scale, std::int64_t count, Number* out) {
+  for (std::int64_t o = 0; o < count; ++o) put(sums[o] * scale, out[o]);
+}
+
+/// A product that is shared out by blocks of outputs.
+template <typename Number>
+class Multiplication {
+ public:
+  Multiplication(const Kernel& kernel, const Int8Weights& weights, const Int16Rows& rows, Number* products)
+      : kernel_(kernel), weights_(weights), rows_(rows), products_(products) {}
+
+  /// The blocks `first` to `last` (exclusive) of all rows: a few rows stay in the first cache while blocks pass by.
+  void fill(std::int64_t first, std::int64_t last) const {
+    for (std::int64_t row = 0; row < rows_.count; row += kernel_.rows) {
+      const std::int64_t count = std::min(kernel_.rows, rows_.count - row);
+      for (std::int64_t block = first; block < last; ++block) fill(block, row, count);
     }
-#endif
-    widen_row(values, scales, inputs, row);
   }
+
+ private:
+  void fill(std::int64_t block, std::int64_t first_row, std::int64_t count) const {
+    const std::int64_t columns = weights_.columns;
+    alignas(64) std::array<float, kMostRows * kInt8Block> sums;
+    std::fill_n(sums.begin(), count * kInt8Block, 0.0F);
+    kernel_.tiles[static_cast<std::size_t>(count - 1)](
+        {weights_.values + block * kInt8Block * columns, weights_.scales + block * kInt8Block * (columns / kInt8Group),
+         rows_.values + first_row * columns, columns},
+        sums.data());
+    const std::int64_t output = block * kInt8Block;
+    const std::int64_t outputs = std::min(kInt8Block, weights_.outputs - output);
+    for (std::int64_t r = 0; r < count; ++r) {
+      put_row(sums.data() + r * kInt8Block, rows_.scales[first_row + r], outputs,
+              products_ + (first_row + r) * weights_.outputs + output);
+    }
+  }
+
+  const Kernel& kernel_;
+  const Int8Weights& weights_;
+  const Int16Rows& rows_;
+  Number* products_;
+};
+
+template <typename Number>
+void multiply(const Int8Weights& weights, const Int16Rows& rows, Number* products, int threads,
+              Instructions instructions) {
+  const Multiplication<Number> all(kernel_of(instructions), weights, rows, products);
+  const std::int64_t blocks = weights.blocks();
+  const std::int64_t a_piece = std::clamp<std::int64_t>(kPieceBytes / (kInt8Block * weights.columns), 1,
+                                                        std::max<std::int64_t>(1, blocks / (threads * kPiecesAThread)));
+  std::atomic<std::int64_t> next = 0;
+  run_threads(threads, [&](int) {
+    for (std::int64_t first = next.fetch_add(a_piece); first < blocks; first = next.fetch_add(a_piece)) {
+      all.fill(first, std::min(first + a_piece, blocks));
+    }
+  });
 }
 
 }  // namespace
@@ -259,31 +300,34 @@ void widen(const Int8Weights& weights, std::int64_t first, std::int64_t last, st
 Instructions int8_instructions() {
 #if defined(__x86_64__)
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (has_avx2 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) {
-    return Instructions::kAvx512Vnni;
-  }
+  const bool has_avx512 = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (has_avx2 && has_avx512) return Instructions::kAvx512Vnni;
   if (has_avx2) return Instructions::kAvx2;
 #endif
   return Instructions::kPlain;
 }
 
-void multiply_int8(const Int8Product& product, int threads, Instructions instructions) {
-  const Kernel& kernel = kernel_of(instructions);
-  const std::int64_t outputs = product.weights.outputs;
-#pragma omp parallel for schedule(static, 1) if (threads > 1)
-  for (int thread = 0; thread < threads; ++thread) {
-    multiply(kernel, product, outputs * thread / threads, outputs * (thread + 1) / threads);
+void round_rows(const void* rows, Numbers numbers, std::int64_t count, std::int64_t inputs, std::int64_t columns,
+                std::int16_t* values, float* scales, int threads, Instructions instructions) {
+  run_threads(threads, [&](int number) {
+    for (std::int64_t r = count * number / threads; r < count * (number + 1) / threads; ++r) {
+      std::int16_t* row = values + r * columns;
+      scales[r] = numbers == Numbers::kBf16
+                      ? round_row(static_cast<const std::uint16_t*>(rows) + r * inputs, inputs, row, instructions)
+                      : round_row(static_cast<const float*>(rows) + r * inputs, inputs, row, instructions);
+      std::fill(row + inputs, row + columns, std::int16_t{0});
+    }
+  });
+}
+
+void multiply_int8(const Int8Weights& weights, const Int16Rows& rows, void* products, Numbers numbers, int threads,
+                   Instructions instructions) {
+  if (numbers == Numbers::kBf16) {
+    multiply(weights, rows, static_cast<std::uint16_t*>(products), threads, instructions);
+  } else {
+    multiply(weights, rows, static_cast<float*>(products), threads, instructions);
   }
-}
-
-void widen_int8(const Int8Weights& weights, std::int64_t first, std::int64_t last, std::int64_t inputs, float* wide,
-                int threads) {
-  widen(weights, first, last, inputs, wide, threads);
-}
-
-void widen_int8(const Int8Weights& weights, std::int64_t first, std::int64_t last, std::int64_t inputs,
-                std::uint16_t* wide, int threads) {
-  widen(weights, first, last, inputs, wide, threads);
 }
 
 }  // namespace refrag::nn

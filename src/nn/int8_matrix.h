@@ -4,16 +4,13 @@
 #include <cstdint>
 #include <memory>
 
-#include "nn/int8_kernel.h"
-
 namespace refrag::nn {
 
 /// A linear layer's weight on the CPU as int8 with a scale for 64 inputs of an output: half of bf16's bytes, which are
 /// what a decoded token waits for. For serving: no gradient passes through it.
 ///
-/// Few rows (decoding) are rounded to 16 bits with a scale a row, so that a few large activations take nothing
-/// noticeable from the others, and multiplied in whole numbers. Many rows (prefill) go through GEMM in their own dtype,
-/// over the weights of some outputs at a time.
+/// Rows are rounded to 16 bits with a scale a row, so that a few large activations take nothing noticeable from the
+/// others, and multiplied in whole numbers: as many a second as bf16 has with AVX-512, more than fp32 has with AVX2.
 class Int8Matrix {
  public:
   /// weight: [out, in], floating-point. Null where it is not on the CPU.
@@ -21,17 +18,14 @@ class Int8Matrix {
 
   /// x Wᵀ + b. x: [..., in], fp32 or bf16; bias: [out], or undefined. Result: [..., out] in x's dtype.
   at::Tensor linear(const at::Tensor& x, const at::Tensor& bias) const;
-  at::Tensor dequantized() const;  // [out, in] fp32: what products are of; in bf16 many rows' are of these, rounded
+  at::Tensor dequantized() const;  // [out, in] fp32: what products are of
 
  private:
-  Int8Matrix(at::Tensor values, at::Tensor scales, std::int64_t inputs);
-  at::Tensor few_rows(const at::Tensor& x) const;   // [n, in] to [n, out]
-  at::Tensor many_rows(const at::Tensor& x) const;  // the same
+  Int8Matrix(at::Tensor values, at::Tensor scales, std::int64_t outputs, std::int64_t inputs);
 
-  Int8Weights weights() const;
-
-  at::Tensor values_;  // [out, groups, kInt8Group] int8, zeros behind the inputs
-  at::Tensor scales_;  // [out, groups] bf16
+  at::Tensor values_;  // int8, as Int8Weights has them
+  at::Tensor scales_;  // bf16, the same
+  std::int64_t outputs_;
   std::int64_t inputs_;
 };
 

@@ -393,4 +393,14 @@ std::size_t FakeRunner::encoded_chunks() const {
   return encoded_chunks_;
 }
 
+void FakeRunner::rest() const {
+  const std::lock_guard lock(mutex_);
+  rested_.insert(std::this_thread::get_id());
+}
+
+std::size_t FakeRunner::threads_that_rested() const {
+  const std::lock_guard lock(mutex_);
+  return rested_.size();
+}
+
 }  // namespace refrag::testing

@@ -6,7 +6,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/model_runner.h"
@@ -108,6 +110,7 @@ class FakeRunner : public ModelRunner {
   SequenceId open_sequence(std::size_t expected_positions) override;
   void close_sequence(SequenceId sequence) override;
   std::vector<Matrix> step(std::span<const StepInput> inputs) override;
+  void rest() const override;
 
   Gate& step_gate() { return step_gate_; }
   Gate& encode_gate() const { return encode_gate_; }
@@ -118,6 +121,7 @@ class FakeRunner : public ModelRunner {
   std::vector<std::vector<FakeStepShare>> steps() const;  // all that were run so far
   std::size_t open_sequences() const;
   std::size_t encoded_chunks() const;
+  std::size_t threads_that_rested() const;
 
   /// What the model would say next after these entries: for comparing whole runs with single forwards.
   std::vector<float> logits_after(std::span<const Entry> entries, const Matrix* vectors) const;
@@ -143,6 +147,7 @@ class FakeRunner : public ModelRunner {
   std::string fail_open_;                               // guarded by mutex_
   mutable std::string fail_encode_;                     // guarded by mutex_
   mutable std::size_t encoded_chunks_ = 0;              // guarded by mutex_
+  mutable std::set<std::thread::id> rested_;            // guarded by mutex_
 };
 
 }  // namespace refrag::testing

@@ -197,6 +197,13 @@ TEST_F(EngineTest, TimingsBeginWhereTheRequestArrived) {
   EXPECT_GE(answer.timings.queue, 5000);
 }
 
+TEST_F(EngineTest, ThreadsThatHaveNothingToDoRest) {
+  start();
+  engine_->ask(ask_about("why?"));
+  engine_.reset();
+  EXPECT_EQ(runner_->threads_that_rested(), 3u) << "ours, the one that prepares and the one that steps";
+}
+
 // ------------------------------------------------------------------------------------------------ faults
 
 TEST_F(EngineTest, AStepThatThrowsFailsItsRequestsAndTheEngineGoesOn) {

@@ -1,15 +1,21 @@
 #include "nn/fused.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <atomic>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "nn/cpu/threads.h"
 #include "nn/flash_attention.h"
 #include "nn/rotary.h"
 
@@ -275,6 +281,27 @@ TEST(FlashAttentionTest, OfARowThatIsNoNumberIsNoNumberAndLeavesTheOthersAlone) 
   EXPECT_TRUE(at::isnan(out[4][1]).all().item<bool>());
   EXPECT_EQ(at::isnan(out).sum().item<std::int64_t>(), 64);
   EXPECT_TRUE(out[8].equal(expected.view({9, 2, 64})[8]));
+}
+
+// ---------------------------------------------------------------- threads
+
+std::ptrdiff_t threads_of_this_process() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator());
+}
+
+TEST(ThreadsTest, AreReleasedAndComeBackWithTheNextWork) {
+  const auto work_done = [] {
+    std::atomic<int> sum = 0;
+    run_threads(7, [&](int number) { sum += number; });
+    return sum.load();
+  };
+  setenv("GOMP_SPINCOUNT", "3000", /*overwrite=*/0);  // else they are kept
+  EXPECT_EQ(work_done(), 21);
+  const std::ptrdiff_t before = threads_of_this_process();
+  release_threads();
+  EXPECT_EQ(threads_of_this_process(), before - (at::get_num_threads() - 1));
+  EXPECT_EQ(work_done(), 21);
+  EXPECT_EQ(threads_of_this_process(), before);
 }
 
 }  // namespace

@@ -102,10 +102,11 @@ TEST(Int8MatrixTest, OfBf16StaysWithinBf16sRounding) {
     EXPECT_EQ(y.scalar_type(), at::kBFloat16);
     const at::Tensor exact =
         at::linear(x.to(at::kDouble), linear.int8->dequantized().to(at::kDouble), bias.to(at::kDouble));
-    // Of the weights that GEMM reads, of the product and of the sum: each by 2^-9 of itself at most.
-    const at::Tensor terms = x.abs().to(at::kDouble).matmul(linear.int8->dequantized().abs().to(at::kDouble).t());
-    const at::Tensor rounding = terms + (exact - bias).abs() + exact.abs();
-    EXPECT_EQ(((y.to(at::kDouble) - exact).abs() > rounding / 500).sum().item<std::int64_t>(), 0) << rows << " rows";
+    // Of the product and of the sum, each by 2^-8 of itself at most; of activations by half a step of their row.
+    const at::Tensor sums = linear.int8->dequantized().abs().sum(1).to(at::kDouble);
+    const at::Tensor by_rows = x.abs().amax(1, /*keepdim=*/true).to(at::kDouble) / 32767 / 2 * sums;
+    const at::Tensor rounding = ((exact - bias).abs() + exact.abs()) / 250 + by_rows;
+    EXPECT_EQ(((y.to(at::kDouble) - exact).abs() > rounding).sum().item<std::int64_t>(), 0) << rows << " rows";
   }
 }
 
@@ -128,11 +129,13 @@ TEST(Int8MatrixTest, KeepsLeadingDimensions) {
 TEST(Int8MatrixTest, NumbersThatAreNotFiniteAreNotHidden) {
   const auto int8 = Int8Matrix::of(at::ones({5, 100}));
   for (const double wrong : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-    at::Tensor x = at::ones({2, 100});
-    x[1][40] = wrong;
-    const at::Tensor y = int8->linear(x, {});
-    EXPECT_TRUE(y[0].isfinite().all().item<bool>());
-    EXPECT_FALSE(y[1].isfinite().any().item<bool>());
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      at::Tensor x = at::ones({2, 100}, dtype);
+      x[1][40] = wrong;
+      const at::Tensor y = int8->linear(x, {});
+      EXPECT_TRUE(y[0].isfinite().all().item<bool>());
+      EXPECT_FALSE(y[1].isfinite().any().item<bool>());
+    }
   }
 }
 
@@ -141,59 +144,71 @@ class Int8KernelTest : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     at::manual_seed(4);
-    weights = GetParam() ? at::full({kOutputs, kColumns}, -127, at::kChar)
-                         : at::randint(-127, 128, {kOutputs, kColumns}, at::kChar);
+    weights = GetParam() ? at::full({kBlocks * kInt8Block, kColumns}, -127, at::kChar)
+                         : at::randint(-127, 128, {kBlocks * kInt8Block, kColumns}, at::kChar);
     rows = GetParam() ? at::full({kRows, kColumns}, 32767, at::kShort)
                       : at::randint(-32767, 32768, {kRows, kColumns}, at::kShort);
-    weight_scales = at::rand({kOutputs, kColumns / kInt8Group}).to(at::kBFloat16);
+    weight_scales = at::rand({kBlocks * kInt8Block, kColumns / kInt8Group}).to(at::kBFloat16);
     row_scales = at::rand({kRows});
+    laid_out = weights.view({kBlocks, kInt8Block, kColumns / 2, 2}).transpose(1, 2).contiguous();
+    laid_out_scales = weight_scales.view({kBlocks, kInt8Block, -1}).transpose(1, 2).contiguous();
   }
 
-  at::Tensor multiply(std::int64_t count, int threads, Instructions instructions) const {
-    const at::Tensor products = at::zeros({count, kOutputs});
-    const auto* scales = reinterpret_cast<const std::uint16_t*>(weight_scales.const_data_ptr<at::BFloat16>());
-    multiply_int8({{weights.const_data_ptr<std::int8_t>(), scales, kOutputs, kColumns},
-                   rows.const_data_ptr<std::int16_t>(),
-                   row_scales.const_data_ptr<float>(),
-                   products.mutable_data_ptr<float>(),
-                   count},
-                  threads, instructions);
+  at::Tensor multiply(std::int64_t count, at::ScalarType dtype, int threads, Instructions instructions) const {
+    const at::Tensor products = at::zeros({count, kOutputs}, dtype);
+    multiply_int8(
+        {laid_out.const_data_ptr<std::int8_t>(),
+         reinterpret_cast<const std::uint16_t*>(laid_out_scales.const_data_ptr<at::BFloat16>()), kOutputs, kColumns},
+        {rows.const_data_ptr<std::int16_t>(), row_scales.const_data_ptr<float>(), count}, products.mutable_data_ptr(),
+        dtype == at::kFloat ? Numbers::kFp32 : Numbers::kBf16, threads, instructions);
     return products;
   }
   at::Tensor scaled() const {
-    return weights.to(at::kDouble) * weight_scales.to(at::kDouble).repeat_interleave(kInt8Group, 1);
+    const at::Tensor wide = weight_scales.to(at::kDouble).repeat_interleave(kInt8Group, 1);
+    return (weights.to(at::kDouble) * wide).narrow(0, 0, kOutputs);
   }
 
-  static constexpr std::int64_t kRows = 7;
-  static constexpr std::int64_t kOutputs = 11;
+  static constexpr std::int64_t kRows = 19;
+  static constexpr std::int64_t kBlocks = 3;
+  static constexpr std::int64_t kOutputs = 71;  // the last block is filled up
   static constexpr std::int64_t kColumns = 5 * kInt8Group;
-  at::Tensor weights, rows, weight_scales, row_scales;
+  at::Tensor weights, rows, weight_scales, row_scales, laid_out, laid_out_scales;
 };
 
 TEST_P(Int8KernelTest, GivesTheProductsWithAllInstructionsAndThreads) {
   for (int kind = 0; kind <= static_cast<int>(int8_instructions()); ++kind) {
     const auto instructions = static_cast<Instructions>(kind);
-    for (const std::int64_t count : {1, 2, 3, 4, 7}) {
+    const at::Tensor of_all = multiply(kRows, at::kFloat, 1, instructions);
+    for (const std::int64_t count : {1, 2, 3, 4, 5, 6, 7, 8, 19}) {
       const at::Tensor scaled_rows = (rows.to(at::kDouble) * row_scales.unsqueeze(1)).narrow(0, 0, count);
       const at::Tensor bound = 1e-6 * scaled_rows.abs().matmul(scaled().abs().t());  // fp32 sums of five groups
-      const at::Tensor products = multiply(count, 1, instructions);
+      const at::Tensor products = multiply(count, at::kFloat, 1, instructions);
       const at::Tensor error = (products - scaled_rows.matmul(scaled().t())).abs();
       EXPECT_TRUE(error.le(bound).all().item<bool>()) << count << " rows, instructions " << kind;
-      EXPECT_TRUE(products.equal(multiply(count, 3, instructions))) << count << " rows, instructions " << kind;
+      EXPECT_TRUE(products.equal(multiply(count, at::kFloat, 3, instructions))) << count << " rows, " << kind;
+      EXPECT_TRUE(products.equal(of_all.narrow(0, 0, count))) << count << " rows, instructions " << kind;
+      const at::Tensor bf16 = multiply(count, at::kBFloat16, 1, instructions);
+      EXPECT_TRUE(bf16.equal(products.to(at::kBFloat16))) << count << " rows, instructions " << kind;
     }
   }
 }
 
-TEST_P(Int8KernelTest, WidensToTheNearestNumbers) {
-  const auto* scales = reinterpret_cast<const std::uint16_t*>(weight_scales.const_data_ptr<at::BFloat16>());
-  const Int8Weights all{weights.const_data_ptr<std::int8_t>(), scales, kOutputs, kColumns};
-  const at::Tensor wide = at::empty({5, kColumns - 9});
-  widen_int8(all, 2, 7, kColumns - 9, wide.mutable_data_ptr<float>(), 2);
-  const at::Tensor expected = scaled().to(at::kFloat).narrow(0, 2, 5).narrow(1, 0, kColumns - 9);
-  EXPECT_TRUE(wide.equal(expected));  // 7 and 8 bits of precision: exact
-  const at::Tensor bf16 = at::empty({5, kColumns - 9}, at::kBFloat16);
-  widen_int8(all, 2, 7, kColumns - 9, reinterpret_cast<std::uint16_t*>(bf16.mutable_data_ptr<at::BFloat16>()), 1);
-  EXPECT_TRUE(bf16.equal(expected.to(at::kBFloat16)));
+TEST_P(Int8KernelTest, RoundsRowsToTheNearestStepOfTheirLargest) {
+  const at::Tensor x = GetParam() ? at::full({5, 100}, -3.5) : at::randn({5, 100});
+  for (int kind = 0; kind <= static_cast<int>(int8_instructions()); ++kind) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const at::Tensor given = x.to(dtype);
+      const at::Tensor values = at::full({5, 128}, 99, at::kShort);
+      const at::Tensor scales = at::empty({5});
+      round_rows(given.const_data_ptr(), dtype == at::kFloat ? Numbers::kFp32 : Numbers::kBf16, 5, 100, 128,
+                 values.mutable_data_ptr<std::int16_t>(), scales.mutable_data_ptr<float>(), 2,
+                 static_cast<Instructions>(kind));
+      EXPECT_EQ(values.narrow(1, 100, 28).abs().max().item<int>(), 0);
+      EXPECT_EQ(values.abs().amax(1).min().item<int>(), 32767);
+      const at::Tensor error = (values.narrow(1, 0, 100) * scales.unsqueeze(1) - given.to(at::kFloat)).abs();
+      EXPECT_TRUE(error.le(0.501 * scales.unsqueeze(1)).all().item<bool>()) << "instructions " << kind;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Operands, Int8KernelTest, ::testing::Values(false, true));
