@@ -6,11 +6,12 @@
 #   scripts/test-long.sh real        real weights: fetches SmolLM2-135M-Instruct and all-MiniLM-L6-v2, runs their tests
 #   scripts/test-long.sh eval        refrag eval qa on the default model, as its refrag.json reports
 #   scripts/test-long.sh index       10,000 package records: documents a second, peak memory
+#   scripts/test-long.sh ablations   the ablations of docs/results.md: needs .cache/dataset, 90 minutes of one core
 #   scripts/test-long.sh dev         every test under the address and undefined-behaviour sanitizers
-#   scripts/test-long.sh all
+#   scripts/test-long.sh all         all but the ablations
 set -euo pipefail
 cd "$(dirname "$0")/.."
-case "${1:-}" in -h|--help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case "${1:-}" in -h|--help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
 build() {
   mkdir -p build
@@ -57,12 +58,18 @@ index() {
   build/release/bin/refrag index --model models/refrag-tiny --kb build/kb-10000 build/records-10000.jsonl
 }
 
+ablations() {
+  build release
+  scripts/ablations.sh --jobs 2
+}
+
 case "${1:-}" in
   kills) kills ;;
   fuzz) fuzz ;;
   real) real ;;
   eval) evaluate ;;
   index) index ;;
+  ablations) ablations ;;
   dev) build dev && ctest --preset dev ;;
   all) kills; fuzz; real; evaluate; index; build dev && ctest --preset dev ;;
   *) echo "test-long: error: unknown campaign '${1:-}'; see --help" >&2; exit 2 ;;
