@@ -76,7 +76,7 @@ class QuestionExamples : public ExampleSource {
 
   /// As in the stage reconstruct: BOS, the vectors of some chunks, BOS, their tokens.
   MixedBatch reconstruction(const QuestionLayout& layout, Draw& draw) const {
-    constexpr double kMostDoublings = 5;  // 1 to 32 chunks, as many examples of 1 to 2 as of 16 to 32
+    constexpr double kMostDoublings = 3;  // 1 to 8 chunks: long ones would outweigh all else
     const std::size_t all = layout.chunks().size();
     const auto wanted = static_cast<std::size_t>(std::exp2(kMostDoublings * draw.unit()));
     const std::size_t count = std::min(wanted, all);
