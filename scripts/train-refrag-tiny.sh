@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the next models/refrag-tiny from nothing, stage by stage, by the configs in configs/train/refrag-tiny
+# Trains models/refrag-tiny from nothing, stage by stage, by the configs in configs/train/refrag-tiny
 # (docs/training.md).
 #
 #   scripts/train-refrag-tiny.sh            needs the data of scripts/make-dataset.sh; a day or more on two cores, less
@@ -50,14 +50,13 @@ if ! $smoke; then
   tokenizer
   stage pretrain pretrain --set "start.tokenizer=$out/tokenizer"
   stage sft answers --set "start.bundle=$out/pretrain/bundle"
-  stage reconstruct reconstruct --set "start.bundle=$out/answers/bundle"
-  stage cpt cpt --set "start.bundle=$out/reconstruct/bundle"
-  stage sft sft --set "start.bundle=$out/cpt/bundle"
+  stage sft reading --set "start.bundle=$out/answers/bundle"
+  stage sft sft --set "start.bundle=$out/reading/bundle"
   stage policy policy --set "start.bundle=$out/sft/bundle"
   exit 0
 fi
 
-# The toy: the same configs, all that makes them long taken out.
+# The toy: every stage there is, the same configs with all that makes them long taken out.
 out=${OUT:-runs/smoke}
 text='data.text=["data/packages-heldout.jsonl"]'
 questions='data.questions=["data/qa-heldout.jsonl"]'
@@ -67,11 +66,13 @@ tokenizer --set "$text" --set vocab_size=600 --set max_sentences=4000
 stage pretrain pretrain "${short[@]}" --set "$text" --set "start.tokenizer=$out/tokenizer" --set steps=40 \
   --set 'start.decoder={"width":48,"layers":2,"heads":2,"ffn_width":96,"positions":2048}' --set optimizer.learning_rate=0.005
 stage sft answers "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/pretrain/bundle" --set steps=10
+stage sft reading "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/answers/bundle" --set steps=10 \
+  --set 'start.encoder={"width":48,"layers":1,"heads":8,"slots":true}'
 stage reconstruct reconstruct "${short[@]}" --set "$text" --set "start.bundle=$out/answers/bundle" --set steps=20 \
   --set 'start.encoder={"width":32,"layers":1,"heads":2}'
 stage cpt cpt "${short[@]}" --set "$text" --set data.join=true --set "start.bundle=$out/reconstruct/bundle" --set steps=10 --set cpt.max_chunks=8
 stage sft sft "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/cpt/bundle" --set steps=20
 stage policy policy "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/sft/bundle" --set steps=6 \
-  --set 'start.policy={"heads":2,"ffn_width":64}' --set policy.questions=4 --set policy.group=4 --set policy.evaluate_every=3 --set policy.evaluation_questions=8
-"$refrag" train plot "$out"/{pretrain,answers,reconstruct,cpt,sft,policy}/log.jsonl --out "$out/curves.svg"
+  --set 'start.policy={"heads":2,"ffn_width":64}' --set policy.warm_steps=2 --set policy.questions=4 --set policy.group=4 --set policy.evaluate_every=3 --set policy.evaluation_questions=8
+"$refrag" train plot "$out"/{pretrain,answers,reading,reconstruct,cpt,sft,policy}/log.jsonl --out "$out/curves.svg"
 "$refrag" inspect "$out/policy/bundle"

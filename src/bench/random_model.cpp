@@ -51,7 +51,7 @@ Json roberta_config(std::size_t vocab, std::size_t width, std::size_t ffn, std::
 
 const std::map<std::string, Json>& decoder_configs() {
   static const std::map<std::string, Json> configs = {
-      {"tiny", llama_config(2048, 192, 512, 6, 3, 3, true)},             // models/refrag-tiny
+      {"tiny", llama_config(2048, 192, 512, 6, 3, 3, true)},             // tests/golden/bundles/refrag-tiny
       {"smollm2", llama_config(49152, 576, 1536, 30, 9, 3, true)},       // SmolLM2-135M
       {"tinyllama", llama_config(32000, 2048, 5632, 22, 32, 4, false)},  // TinyLlama-1.1B
       {"llama2-7b", llama_config(32000, 4096, 11008, 32, 32, 32, false)},
@@ -61,7 +61,7 @@ const std::map<std::string, Json>& decoder_configs() {
 
 const std::map<std::string, Json>& encoder_configs() {
   static const std::map<std::string, Json> configs = {
-      {"tiny", roberta_config(2048, 192, 768, 3, 8)},  // models/refrag-tiny
+      {"tiny", roberta_config(2048, 192, 768, 3, 8)},  // tests/golden/bundles/refrag-tiny
       {"roberta-base", roberta_config(50265, 768, 3072, 12, 12)},
       {"roberta-large", roberta_config(50265, 1024, 4096, 24, 16)},
   };

@@ -122,7 +122,7 @@ def run_refrag(folder, options, turn):
     out = folder / f"run{turn}"
     config = {
         "out": str(out), "data": {"text": [str(folder / "text.jsonl")], "cache": str(folder / "cache")},
-        "start": {"tokenizer": str(SOURCE / "models/refrag-tiny/decoder"),
+        "start": {"tokenizer": str(SOURCE / "tests/golden/bundles/refrag-tiny/decoder"),
                   "decoder": {"width": options.width, "layers": options.layers, "heads": options.heads, "ffn_width": options.ffn}},
         "steps": options.steps, "batch": {"tokens": options.tokens}, "optimizer": {"learning_rate": 1e-3},
         "pretrain": {"context": options.context},
@@ -140,7 +140,7 @@ def main():
     if options.reference:
         reference(options)
         return
-    vocab = json.loads((SOURCE / "models/refrag-tiny/decoder/config.json").read_text())["vocab_size"]
+    vocab = json.loads((SOURCE / "tests/golden/bundles/refrag-tiny/decoder/config.json").read_text())["vocab_size"]
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

@@ -12,7 +12,7 @@ import urllib.request
 SOURCE = pathlib.Path(os.environ["REFRAG_SOURCE_DIR"])
 BIN = pathlib.Path(os.environ["REFRAG_BIN_DIR"])
 BUILD = pathlib.Path(os.environ["REFRAG_BUILD_DIR"])
-MODEL = SOURCE / "models" / "refrag-tiny"
+MODEL = SOURCE / "tests" / "golden" / "bundles" / "refrag-tiny"
 PACKAGES = SOURCE / "data" / "packages-heldout.jsonl"
 DOCUMENTS = SOURCE / "tests" / "data" / "documents"
 

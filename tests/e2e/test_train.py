@@ -59,7 +59,7 @@ class Stages(unittest.TestCase):
 
             again = subprocess.run([script, "--smoke"], capture_output=True, text=True, timeout=60, check=True,
                                    env={**os.environ, "OUT": str(directory / "out"), "REFRAG": str(BIN / "refrag")})
-            self.assertEqual(again.stdout.count("done before"), 6)
+            self.assertEqual(again.stdout.count("done before"), 7)
 
 
 class Refusals(unittest.TestCase):

@@ -1,5 +1,6 @@
 // Whole bundles against what an independent reading with transformers gives (golden.json: exact layouts, chosen chunks,
-// greedy ids, log-perplexity of the answer), made from models/refrag-tiny and data/packages-heldout.jsonl.
+// greedy ids, log-perplexity of the answer), made from tests/golden/bundles/refrag-tiny and
+// data/packages-heldout.jsonl.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -75,7 +76,7 @@ class GoldenBundle : public ::testing::Test {
     }
     ModelOptions options;
     options.dtype = Dtype::kFp32;
-    bundle_ = ModelBundle::load(fs::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny", options);
+    bundle_ = ModelBundle::load(testing::trained_bundle(), options);
     golden_ = testing::read_golden_json(testing::golden_directory() / kCases);
   }
   static void TearDownTestSuite() { bundle_.reset(); }

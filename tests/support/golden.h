@@ -17,6 +17,11 @@ inline std::filesystem::path golden_directory() {
                                      : std::filesystem::path(REFRAG_SOURCE_DIR) / "tests" / "golden";
 }
 
+/// A small trained bundle with all parts, whatever REFRAG_GOLDEN_DIR says.
+inline std::filesystem::path trained_bundle() {
+  return std::filesystem::path(REFRAG_SOURCE_DIR) / "tests" / "golden" / "bundles" / "refrag-tiny";
+}
+
 /// Whether cases of a kind ("decoders") are to be run. A directory that was named may hold other kinds alone; ours
 /// holds all, and a test must fail where they went missing.
 inline bool has_golden(const std::filesystem::path& kind) {

@@ -12,6 +12,7 @@
 #include "base/json_reader.h"
 #include "base/message.h"
 #include "model/safetensors.h"
+#include "support/golden.h"
 
 namespace refrag::testing {
 
@@ -93,12 +94,12 @@ inline std::filesystem::path golden_tokenizer(const std::string& name) {
   return std::filesystem::path(REFRAG_SOURCE_DIR) / "tests" / "golden" / "tokenizers" / name;
 }
 
-/// A copy of models/refrag-tiny that a test may change: its files are links until they are replaced.
+/// A copy of tests/golden/bundles/refrag-tiny that a test may change: its files are links until they are replaced.
 class BundleCopy {
  public:
   BundleCopy() {
     namespace fs = std::filesystem;
-    const fs::path source = fs::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny";
+    const fs::path source = testing::trained_bundle();
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(source)) {
       const fs::path place = path() / fs::relative(entry.path(), source);
       if (entry.is_directory()) {

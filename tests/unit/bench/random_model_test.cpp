@@ -7,6 +7,7 @@
 #include "bench/machine.h"
 #include "engine/bundle_runner.h"
 #include "support/errors.h"
+#include "support/golden.h"
 
 namespace refrag::bench {
 namespace {
@@ -26,7 +27,7 @@ TEST(Shapes, HaveTheSizesOfThePublishedModels) {
 }
 
 TEST(Shapes, AreReadFromAFileOrAModelsDirectory) {
-  const std::string model = std::string(REFRAG_SOURCE_DIR) + "/models/refrag-tiny/decoder";
+  const std::string model = (testing::trained_bundle() / "decoder").string();
   EXPECT_EQ(decoder_config(model), decoder_config(model + "/config.json"));
   const DecoderShape tiny = read_decoder_shape(decoder_config("tiny"), "");
   const DecoderShape file = read_decoder_shape(decoder_config(model), "");

@@ -1,4 +1,4 @@
-// The engine over a trained model, models/refrag-tiny, in fp32.
+// The engine over a trained model, tests/golden/bundles/refrag-tiny, in fp32.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include "engine/sampler.h"
 #include "refrag/engine.h"
 #include "refrag/model_bundle.h"
+#include "support/golden.h"
 
 namespace refrag {
 namespace {
@@ -56,7 +57,7 @@ class BundleEngineTest : public ::testing::Test {
   static void SetUpTestSuite() {
     ModelOptions options;
     options.dtype = Dtype::kFp32;
-    bundle_ = ModelBundle::load(std::filesystem::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny", options);
+    bundle_ = ModelBundle::load(testing::trained_bundle(), options);
   }
   static void TearDownTestSuite() { bundle_.reset(); }
 

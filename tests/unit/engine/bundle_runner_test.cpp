@@ -8,6 +8,7 @@
 
 #include "refrag/model_bundle.h"
 #include "support/errors.h"
+#include "support/golden.h"
 
 namespace refrag {
 namespace {
@@ -34,13 +35,13 @@ double worst_difference(const std::vector<float>& a, const std::vector<float>& b
   return worst;
 }
 
-/// Over models/refrag-tiny.
+/// Over tests/golden/bundles/refrag-tiny.
 class BundleRunnerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     ModelOptions options;
     options.dtype = Dtype::kFp32;
-    bundle_ = ModelBundle::load(std::filesystem::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny", options);
+    bundle_ = ModelBundle::load(testing::trained_bundle(), options);
   }
   static void TearDownTestSuite() { bundle_.reset(); }
 

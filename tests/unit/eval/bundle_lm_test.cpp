@@ -13,6 +13,7 @@
 #include "model/chunk_encoder.h"
 #include "model/parts.h"
 #include "refrag/model_bundle.h"
+#include "support/golden.h"
 
 namespace refrag {
 namespace {
@@ -30,7 +31,7 @@ class BundleLmTest : public ::testing::Test {
   BundleLmTest() {
     ModelOptions options;
     options.dtype = Dtype::kFp32;
-    bundle_ = ModelBundle::load(std::filesystem::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny", options);
+    bundle_ = ModelBundle::load(testing::trained_bundle(), options);
     const Tokenizer& tokenizer = *bundle_->parts().tokenizer;
     ids_ = tokenizer.encode(kText);
     bos_ = {*tokenizer.bos()};

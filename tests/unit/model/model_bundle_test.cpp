@@ -227,7 +227,7 @@ TEST(ModelBundle, ReadsTheDecoderAtLoadingUnlessItIsToWait) {
     const LlamaDecoder& decoder = *bundle.parts().decoder;
     return decoder.logits(decoder.forward(decoder.embed(std::vector<TokenId>{1, 90, 91})));
   };
-  const at::Tensor expected = logits_of(*load(fs::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny"));
+  const at::Tensor expected = logits_of(*load(testing::trained_bundle()));
 
   EXPECT_TRUE(at::equal(logits_of(*eager), expected));
   EXPECT_FALSE(at::equal(logits_of(*lazy), expected));

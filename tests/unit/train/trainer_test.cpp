@@ -305,23 +305,22 @@ TEST_F(TrainerTest, ABundleWithoutTheTrainedPartIsRefused) {
     EXPECT_NE(std::string(error.what()).find("start.encoder"), std::string::npos) << error.what();
   }
   Json twice = toy_.with_encoder(toy_.config("twice", 1, 0.01));
-  twice["start"]["bundle"] = std::filesystem::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny";
+  twice["start"]["bundle"] = testing::trained_bundle();
   twice["data"]["text"] = {toy_.path("documents.jsonl")};
   EXPECT_THROW(run(Stage::kReconstruct, twice), Error);
 }
 
 TEST_F(TrainerTest, ARetrieverLearnsToFindAQuestionsPassage) {
   Json json = toy_.with_questions(toy_.config("retriever", 60, 0.01));
-  json["start"]["bundle"] = std::filesystem::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny";
+  json["start"]["bundle"] = testing::trained_bundle();
   json["start"]["retriever"] = {{"width", 32}, {"layers", 1}, {"heads", 2}, {"positions", 64}};
   json["retriever"] = {{"pairs", 8}};
   run(Stage::kRetriever, json);
   expect_whole("retriever");
   EXPECT_GT(gain_of("retriever"), 0.5);
   EXPECT_GT(log_of("retriever").back()["accuracy"].get<double>(), 0.5);
-  EXPECT_NE(
-      ModelBundle::load(toy_.path("retriever/bundle"))->identities().passages,
-      ModelBundle::load(std::filesystem::path(REFRAG_SOURCE_DIR) / "models" / "refrag-tiny")->identities().passages);
+  EXPECT_NE(ModelBundle::load(toy_.path("retriever/bundle"))->identities().passages,
+            ModelBundle::load(testing::trained_bundle())->identities().passages);
 }
 
 TEST_F(TrainerTest, HuggingFaceCheckpointsAreAStartAsWell) {
