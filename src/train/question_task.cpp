@@ -44,12 +44,12 @@ class QuestionExamples : public ExampleSource {
         std::llround(config.passages.least + draw.unit() * (config.passages.most - config.passages.least)));
     const QuestionData::Context context = data_.draw_context(
         number, passages, static_cast<std::size_t>(config.questions), /*with_right=*/!is_missing, draw);
+    const QuestionLayout layout(data_, context.passages, std::max<std::size_t>(1, model_.chunk_size()));
+    if (kind >= 1 - config.reconstruct) return reconstruction(layout, draw);
     std::vector<Question> questions;
     for (const std::uint64_t q : context.questions) questions.push_back(data_.question(q));
     if (is_missing) questions.front().answer = refusal_;
 
-    const QuestionLayout layout(data_, context.passages, std::max<std::size_t>(1, model_.chunk_size()));
-    if (kind >= 1 - config.reconstruct) return reconstruction(layout, draw);
     const bool full = kind < config.none + config.full;
     const bool with_answers = !full && kind < config.none + config.full + config.answer;
     const std::vector<bool> expanded =

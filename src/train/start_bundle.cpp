@@ -109,9 +109,8 @@ void begin_with_slots(RandomWeights& weights, const StartConfig::NewEncoder& sha
   auto& tensors = weights.tensors;
   tensors["embeddings.word_embeddings.weight"] = embeddings * (kEmbeddingDeviation / size_of(embeddings));
   at::Tensor& positions = tensors["embeddings.position_embeddings.weight"];
-  positions =
-      weights.orthogonal(shape.width).narrow(0, 0, positions.size(0)) * (kEmbeddingDeviation * std::sqrt(width));
-  const at::Tensor places = positions / (kEmbeddingDeviation * std::sqrt(width));
+  const at::Tensor places = weights.orthogonal(shape.width).narrow(0, 0, positions.size(0));
+  positions = places * (kEmbeddingDeviation * std::sqrt(width));  // as long as random ones
   // Behind the LayerNorm a position's direction has half of the square of the length, the token's embedding the rest.
   const double gain = std::sqrt(kSharpness * std::sqrt(static_cast<double>(head_width)) / (width / 2));
   const std::string attention = "encoder.layer.0.attention.";
