@@ -172,10 +172,11 @@ DataConfig read_data(JsonReader json, Stage stage) {
     data.questions = paths_of(json, "questions");
     data.documents = paths_of(json, "documents");
     if (data.questions.empty()) json.fail("questions", "at least one JSONL file");
-  } else {
+  }
+  if (!reads_questions || stage == Stage::kSft) {
     data.text = paths_of(json, "text");
     data.join = json.boolean("join", false);
-    if (data.text.empty()) json.fail("text", "at least one file");
+    if (data.text.empty() && !reads_questions) json.fail("text", "at least one file");
   }
   json.finish();
   return data;
@@ -257,6 +258,7 @@ QuestionConfig read_questions(JsonReader json) {
   questions.passages = range_of(json, "passages", questions.passages, 1, 1024);
   questions.questions = json.integer("questions", 1, 1, 256);
   questions.expand = range_of(json, "expand", questions.expand, 0, 1);
+  questions.text = json.number("text", 0, 0, 1);
   questions.full = json.number("full", 0, 0, 1);
   questions.none = json.number("none", 0, 0, 1);
   questions.answer = json.number("answer", 0, 0, 1);
@@ -271,6 +273,15 @@ QuestionConfig read_questions(JsonReader json) {
   }
   json.finish();
   return questions;
+}
+
+/// Running text beside the questions has cpt's own section.
+void read_text_of_sft(JsonReader& json, TrainConfig& config) {
+  const bool has_text = config.questions.text > 0;
+  if (has_text == config.data.text.empty()) {
+    contradict("data.text", "goes with sft.text above 0, the share of examples that are cut from it");
+  }
+  if (has_text) config.context = read_context(json.object("cpt"), /*is_cpt=*/true);
 }
 
 PolicyConfig read_policy_stage(JsonReader json) {
@@ -400,6 +411,7 @@ TrainConfig parse_train_config(Stage stage, Json value, const std::vector<std::s
       break;
     case Stage::kSft:
       config.questions = read_questions(std::move(own));
+      read_text_of_sft(json, config);
       break;
     case Stage::kPolicy:
       config.policy = read_policy_stage(std::move(own));

@@ -86,7 +86,7 @@ struct RunConfig {
   double divergence = 4.0;  // nats by which the running loss may rise above its lowest; 0: never stops for it
 };
 
-/// reconstruct and cpt.
+/// reconstruct and cpt, and the running text of sft.
 struct ContextConfig {
   bool curriculum = true;
   bool even_pace = false;  // each stage takes as many steps; else as many as its share of the table's chunks
@@ -98,10 +98,11 @@ struct ContextConfig {
 };
 
 struct QuestionConfig {
+  double text = 0;             // share of examples that are running text, as `context` has it
   Range passages = {8, 8};     // in a context, where the data names documents
   std::int64_t questions = 1;  // that share a context
   Range expand = {0, 0.25};    // share of chunks that are tokens, at random
-  double full = 0;             // shares of contexts: all chunks as tokens,
+  double full = 0;             // of the others, shares: all chunks as tokens,
   double none = 0;             // no passages,
   double answer = 0;           // the answers' chunks as tokens, and a random share as `expand` says,
   double reconstruct = 0;      // chunks of the passages, written back as in the stage reconstruct,

@@ -1,12 +1,14 @@
-// sft: questions over passages; the loss is the answer's alone.
+// sft: questions over passages, of which the answers count, with chunks written back and running text if asked for.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "base/message.h"
 #include "engine/budget.h"
 #include "refrag/error.h"
+#include "train/context_examples.h"
 #include "train/question_layout.h"
 #include "train/task.h"
 
@@ -23,12 +25,14 @@ class QuestionExamples : public ExampleSource {
                   "the bundle has no encoder, so no chunk can be compressed; expected sft.full and sft.none to be 1 "
                   "together, or start.encoder to make one");
     }
+    if (questions.text > 0) texts_.emplace(config, model, on_prepared);
     if (!questions.refusal.empty()) refusal_ = QuestionData::answer_tokens(questions.refusal, model.info());
   }
 
-  MixedBatch example(std::uint64_t n, double) const override {
+  MixedBatch example(std::uint64_t n, double progress) const override {
     const QuestionConfig& config = config_.questions;
     Draw draw({config_.run.seed, n});
+    if (texts_ && draw.chance(config.text)) return texts_->continuation_of(n, progress, draw);
     const std::uint64_t number = data_.shuffled_question(n, config_.run.seed);
     const double kind = draw.unit();
     MixedBatch batch;
@@ -45,7 +49,7 @@ class QuestionExamples : public ExampleSource {
     const QuestionData::Context context = data_.draw_context(
         number, passages, static_cast<std::size_t>(config.questions), /*with_right=*/!is_missing, draw);
     const QuestionLayout layout(data_, context.passages, std::max<std::size_t>(1, model_.chunk_size()));
-    if (kind >= 1 - config.reconstruct) return reconstruction(layout, draw);
+    if (kind >= 1 - config.reconstruct) return reconstruction_from(layout, n, draw);
     std::vector<Question> questions;
     for (const std::uint64_t q : context.questions) questions.push_back(data_.question(q));
     if (is_missing) questions.front().answer = refusal_;
@@ -68,28 +72,22 @@ class QuestionExamples : public ExampleSource {
     return batch;
   }
 
+  Json describe(double progress) const override { return texts_ ? texts_->describe(progress) : Json::object(); }
+
  private:
   void add_answer(MixedBatch& batch, const std::vector<TokenId>& answer) const {
     batch.add_targets(answer);
     batch.add_target(model_.eos());
   }
 
-  /// As in the stage reconstruct: BOS, the vectors of some chunks, BOS, their tokens.
-  MixedBatch reconstruction(const QuestionLayout& layout, Draw& draw) const {
+  /// As in the stage reconstruct: some chunks of the passages or, as often, of the running text if there is one.
+  MixedBatch reconstruction_from(const QuestionLayout& layout, std::uint64_t n, Draw& draw) const {
     constexpr double kMostDoublings = 3;  // 1 to 8 chunks: long ones would outweigh all else
-    const std::size_t all = layout.chunks().size();
     const auto wanted = static_cast<std::size_t>(std::exp2(kMostDoublings * draw.unit()));
-    const std::size_t count = std::min(wanted, all);
-    MixedBatch batch;
-    if (count == 0) return batch;
-    const auto first = layout.chunks().begin() + static_cast<std::ptrdiff_t>(draw.below(all - count + 1));
-    const std::span<const std::vector<TokenId>> chunks(first, count);
-    batch.begin_sequence();
-    batch.add_token(start_token(model_));
-    for (const std::vector<TokenId>& chunk : chunks) batch.add_chunk_vector(chunk);
-    batch.add_token(start_token(model_));
-    for (const std::vector<TokenId>& chunk : chunks) batch.add_targets(chunk);
-    return batch;
+    if (texts_ && draw.chance(0.5)) return texts_->reconstruction_of(n, wanted, draw);
+    const std::span<const std::vector<TokenId>> all = layout.chunks();
+    const std::size_t count = std::min(wanted, all.size());
+    return reconstruction(all.subspan(draw.below(all.size() - count + 1), count), start_token(model_));
   }
 
   std::vector<bool> draw_expanded(const QuestionLayout& layout, const std::vector<Question>& questions,
@@ -120,6 +118,7 @@ class QuestionExamples : public ExampleSource {
   const TrainConfig& config_;
   const TrainModel& model_;
   QuestionData data_;
+  std::optional<ContextExamples> texts_;
   std::vector<TokenId> refusal_;
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/message.h"
 #include "refrag/error.h"
-#include "train/curriculum.h"
+#include "train/context_examples.h"
 #include "train/task.h"
 
 namespace refrag::train {
@@ -82,89 +82,6 @@ class PretrainExamples : public ExampleSource {
   TextData data_;
   std::size_t longest_ = 0;          // tokens of a piece, BOS apart
   std::vector<std::uint64_t> ends_;  // by document: pieces up to its end
-};
-
-/// reconstruct: the decoder writes the chunks back. cpt: it goes on behind them.
-class ContextExamples : public ExampleSource {
- public:
-  ContextExamples(const TrainConfig& config, const TrainModel& model, const OnPrepared& on_prepared)
-      : config_(config),
-        model_(model),
-        curriculum_(config.context.max_chunks, config.context.even_pace),
-        data_(config.data, *model.parts().tokenizer, on_prepared) {
-    if (!model.has_encoder()) {
-      throw Error(ErrorCode::kUnsupported, message("the stage ", name_of(config.stage),
-                                                   " needs an encoder and a projector (start.encoder makes them)"));
-    }
-  }
-
-  Json describe(double progress) const override {
-    if (!config_.context.curriculum) return Json::object();
-    return {{"curriculum_stage", curriculum_.stage_at(progress) + 1}};
-  }
-
-  MixedBatch example(std::uint64_t n, double progress) const override {
-    Draw draw({config_.run.seed, n});
-    const std::uint64_t document = data_.shuffled_document(n, config_.run.seed);
-    const std::int64_t size =
-        config_.context.curriculum ? curriculum_.draw_size(progress, draw) : config_.context.max_chunks;
-    const std::size_t context = static_cast<std::size_t>(size) * model_.chunk_size();
-    return config_.stage == Stage::kReconstruct ? reconstruction(data_.window(document, context, draw))
-                                                : continuation(document, context, draw);
-  }
-
- private:
-  /// BOS, the chunks' vectors, BOS again (which says: from the beginning), their tokens.
-  MixedBatch reconstruction(const std::vector<TokenId>& ids) const {
-    MixedBatch batch;
-    batch.begin_sequence();
-    batch.add_token(start_token(model_));
-    add_chunks(batch, ids, [](std::size_t) { return false; });
-    batch.add_token(start_token(model_));
-    batch.add_targets(ids);
-    return batch;
-  }
-
-  /// BOS, the context's entries, the tokens that follow: as `refrag eval lm` lays it out.
-  MixedBatch continuation(std::uint64_t document, std::size_t context, Draw& draw) const {
-    const auto target = static_cast<std::size_t>(config_.context.target);
-    std::vector<TokenId> ids = data_.window(document, context + target, draw);
-    if (ids.size() < context + target) {  // a short document: at least half of it is context
-      const std::size_t predicted = std::min(target, ids.size() / 2);
-      context = (ids.size() - predicted) / model_.chunk_size() * model_.chunk_size();
-    }
-    MixedBatch batch;
-    if (context == 0 || ids.size() == context) return batch;
-    const double kind = draw.unit();
-    const bool none = kind < config_.context.none;
-    const bool full = !none && kind < config_.context.none + config_.context.full;
-    const std::span<const TokenId> all(ids);
-    batch.begin_sequence();
-    batch.add_token(start_token(model_));
-    if (!none) {
-      add_chunks(batch, all.first(context), [&](std::size_t) { return full || draw.chance(config_.context.expand); });
-    }
-    batch.add_targets(all.subspan(context, std::min(target, ids.size() - context)));
-    return batch;
-  }
-
-  template <typename IsExpanded>
-  void add_chunks(MixedBatch& batch, std::span<const TokenId> ids, const IsExpanded& is_expanded) const {
-    const std::size_t k = model_.chunk_size();
-    for (std::size_t begin = 0; begin < ids.size(); begin += k) {
-      const std::span<const TokenId> chunk = ids.subspan(begin, std::min(k, ids.size() - begin));
-      if (is_expanded(begin / k)) {
-        batch.add_tokens(chunk);
-      } else {
-        batch.add_chunk_vector({chunk.begin(), chunk.end()});
-      }
-    }
-  }
-
-  const TrainConfig& config_;
-  const TrainModel& model_;
-  Curriculum curriculum_;
-  TextData data_;
 };
 
 }  // namespace

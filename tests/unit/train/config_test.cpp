@@ -40,6 +40,9 @@ TEST(TrainConfigTest, ContradictionsAreRefusedByName) {
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.full=0.7", "sft.none=0.7"}), "sft.full");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.full=0.7", "sft.reconstruct=0.7"}), "sft.full");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.missing=0.1"}), "sft.refusal");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.text=0.1"}), "data.text");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"data.text=[\"t.jsonl\"]"}), "data.text");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"data.text=[\"t.jsonl\"]", "sft.text=0.1"}), "cpt.target");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"train=[\"policy\"]"}), "train");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.chunk_size=8"}), "start.chunk_size");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"stage=cpt"}), "stage");

@@ -176,6 +176,24 @@ TEST_F(TrainerTest, APartOfTheExamplesOfSftWritesChunksBack) {
   }
 }
 
+TEST_F(TrainerTest, SftLearnsFromRunningTextBesideItsQuestions) {
+  run(Stage::kPretrain, toy_.pretrain_config(2));
+  Json json = toy_.with_questions(toy_.with_encoder(toy_.config("sft", 20, 0.01)));
+  json["data"]["text"] = {toy_.path("documents.jsonl")};
+  json["sft"] = {{"passages", {1, 3}}, {"text", 1}};
+  json["cpt"] = {{"max_chunks", 2}, {"target", 5}, {"curriculum", false}};
+  run(Stage::kSft, json);
+  EXPECT_GT(gain_of("sft"), 0.3);
+  for (const Json& line : log_of("sft")) {
+    EXPECT_EQ(line["chunks"], 2 * line["examples"].get<int>());
+    EXPECT_EQ(line["targets"], 5 * line["examples"].get<int>());
+  }
+  json["out"] = toy_.path("mixed");
+  json["sft"] = {{"passages", {1, 3}}, {"text", 0.3}, {"reconstruct", 0.5}};
+  run(Stage::kSft, json);
+  EXPECT_GT(gain_of("mixed"), 0.3);
+}
+
 TEST_F(TrainerTest, QuestionsThatNeverFitAreAnErrorToThePolicy) {
   Json pretrain = toy_.pretrain_config(1);
   pretrain["start"]["decoder"]["positions"] = 16;
