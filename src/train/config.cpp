@@ -263,6 +263,10 @@ QuestionConfig read_questions(JsonReader json) {
   questions.none = json.number("none", 0, 0, 1);
   questions.answer = json.number("answer", 0, 0, 1);
   questions.reconstruct = json.number("reconstruct", 0, 0, 1);
+  questions.reconstruct_chunks = json.integer("reconstruct_chunks", questions.reconstruct_chunks, 1, 1 << 16);
+  if (json.has("reconstruct_chunks") && questions.reconstruct == 0) {
+    contradict(json.path_of("reconstruct_chunks"), "goes with reconstruct above 0");
+  }
   questions.missing = json.number("missing", 0, 0, 1);
   questions.refusal = json.text("refusal", "");
   if (questions.full + questions.none + questions.answer + questions.reconstruct > 1) {

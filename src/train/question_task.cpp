@@ -82,8 +82,9 @@ class QuestionExamples : public ExampleSource {
 
   /// As in the stage reconstruct: some chunks of the passages or, as often, of the running text if there is one.
   MixedBatch reconstruction_from(const QuestionLayout& layout, std::uint64_t n, Draw& draw) const {
-    constexpr double kMostDoublings = 3;  // 1 to 8 chunks: long ones would outweigh all else
-    const auto wanted = static_cast<std::size_t>(std::exp2(kMostDoublings * draw.unit()));
+    // Each doubling as often as another: long ones would outweigh all else.
+    const double most = std::log2(static_cast<double>(config_.questions.reconstruct_chunks) + 1);
+    const auto wanted = static_cast<std::size_t>(std::exp2(most * draw.unit()));
     if (texts_ && draw.chance(0.5)) return texts_->reconstruction_of(n, wanted, draw);
     const std::span<const std::vector<TokenId>> all = layout.chunks();
     const std::size_t count = std::min(wanted, all.size());
