@@ -3,7 +3,7 @@
 # (docs/training.md).
 #
 #   scripts/train-refrag-tiny.sh            needs the data of scripts/make-dataset.sh; a day or more on two cores, less
-#                                           than an hour on a GPU; runs/refrag-tiny/policy/bundle is the model. Stopped at
+#                                           than an hour on a GPU; runs/refrag-tiny/grpo/bundle is the model. Stopped at
 #                                           any moment, the same command goes on from there
 #   scripts/train-refrag-tiny.sh --smoke    every stage end to end on a toy, from data/*.jsonl, within minutes
 #   scripts/train-refrag-tiny.sh --set KEY=VALUE    more settings, for every stage that trains weights
@@ -50,9 +50,10 @@ if ! $smoke; then
   tokenizer
   stage pretrain pretrain --set "start.tokenizer=$out/tokenizer"
   stage sft answers --set "start.bundle=$out/pretrain/bundle"
-  stage sft reading --set "start.bundle=$out/answers/bundle"
-  stage sft sft --set "start.bundle=$out/reading/bundle"
+  stage reconstruct reconstruct --set "start.bundle=$out/answers/bundle"
+  stage sft sft --set "start.bundle=$out/reconstruct/bundle"
   stage policy policy --set "start.bundle=$out/sft/bundle"
+  stage policy grpo --set "start.bundle=$out/policy/bundle"
   exit 0
 fi
 
@@ -66,13 +67,14 @@ tokenizer --set "$text" --set vocab_size=600 --set max_sentences=4000
 stage pretrain pretrain "${short[@]}" --set "$text" --set "start.tokenizer=$out/tokenizer" --set steps=40 \
   --set 'start.decoder={"width":48,"layers":2,"heads":2,"ffn_width":96,"positions":2048}' --set optimizer.learning_rate=0.005
 stage sft answers "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/pretrain/bundle" --set steps=10
-stage sft reading "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/answers/bundle" --set steps=10 \
-  --set 'start.encoder={"width":48,"layers":1,"heads":8,"slots":true}'
 stage reconstruct reconstruct "${short[@]}" --set "$text" --set "start.bundle=$out/answers/bundle" --set steps=20 \
-  --set 'start.encoder={"width":32,"layers":1,"heads":2}'
+  --set 'start.encoder={"width":48,"layers":1,"heads":8,"slots":true}'
 stage cpt cpt "${short[@]}" --set "$text" --set data.join=true --set "start.bundle=$out/reconstruct/bundle" --set steps=10 --set cpt.max_chunks=8
-stage sft sft "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/cpt/bundle" --set steps=20
-stage policy policy "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/sft/bundle" --set steps=6 \
-  --set 'start.policy={"heads":2,"ffn_width":64}' --set policy.warm_steps=2 --set policy.questions=4 --set policy.group=4 --set policy.evaluate_every=3 --set policy.evaluation_questions=8
-"$refrag" train plot "$out"/{pretrain,answers,reading,reconstruct,cpt,sft,policy}/log.jsonl --out "$out/curves.svg"
-"$refrag" inspect "$out/policy/bundle"
+stage sft sft "${short[@]}" --set "$text" --set "$questions" --set "$documents" --set "start.bundle=$out/cpt/bundle" --set steps=20 \
+  --set cpt.max_chunks=8 --set batch.accumulate=1
+few=(--set policy.questions=4 --set policy.evaluate_every=3 --set policy.evaluation_questions=8)
+stage policy policy "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/sft/bundle" --set steps=3 \
+  --set 'start.policy={"heads":2,"ffn_width":64}' --set policy.warm_steps=3 "${few[@]}"
+stage policy grpo "${short[@]}" --set "$questions" --set "$documents" --set "start.bundle=$out/policy/bundle" --set steps=4 --set policy.group=4 "${few[@]}"
+"$refrag" train plot "$out"/{pretrain,answers,reconstruct,cpt,sft,policy,grpo}/log.jsonl --out "$out/curves.svg"
+"$refrag" inspect "$out/grpo/bundle"

@@ -294,6 +294,7 @@ PolicyConfig read_policy_stage(JsonReader json) {
   policy.group = json.integer("group", policy.group, 2, 256);
   policy.updates = json.integer("updates", policy.updates, 1, 64);
   policy.clip = json.number("clip", policy.clip, 1e-6, 1);
+  policy.deviation_of_step = json.one_of("deviation", {"group", "step"}, 0) == 1;
   policy.budget = range_of(json, "budget", policy.budget, 0, 1);
   policy.passages = range_of(json, "passages", policy.passages, 1, 1024);
   policy.partial = json.number("partial", 0, 0, 1);

@@ -112,10 +112,11 @@ struct QuestionConfig {
 };
 
 struct PolicyConfig {
-  std::int64_t questions = 8;  // states a step
-  std::int64_t group = 8;      // G
-  std::int64_t updates = 2;    // of the weights a step
-  double clip = 0.2;           // epsilon
+  std::int64_t questions = 8;      // states a step
+  std::int64_t group = 8;          // G
+  std::int64_t updates = 2;        // of the weights a step
+  double clip = 0.2;               // epsilon
+  bool deviation_of_step = false;  // advantages: over one deviation for all groups of a step, else each over its own
   Range budget = {0.05, 0.25};
   Range passages = {8, 8};
   double partial = 0;           // share of states that have a part of the answer behind the question

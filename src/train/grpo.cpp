@@ -29,9 +29,11 @@ at::Tensor pick_log_probs(const at::Tensor& logits, const at::Tensor& picks) {
 }
 
 at::Tensor group_advantages(const at::Tensor& rewards) {
-  const at::Tensor centred = rewards - rewards.mean();
-  const double deviation = centred.square().mean().sqrt().item<double>();
-  return deviation > 1e-6 ? centred / deviation : at::zeros_like(rewards);
+  return scaled_advantages(rewards, rewards.std(/*unbiased=*/false).item<double>());
+}
+
+at::Tensor scaled_advantages(const at::Tensor& rewards, double deviation) {
+  return deviation > 1e-6 ? (rewards - rewards.mean()) / deviation : at::zeros_like(rewards);
 }
 
 at::Tensor clipped_loss(const at::Tensor& log_probs, const at::Tensor& old_log_probs, const at::Tensor& advantages,

@@ -22,6 +22,8 @@ at::Tensor pick_log_probs(const at::Tensor& logits, const at::Tensor& picks);
 
 /// (reward − mean) / deviation within the group, [G]; 0 where all rewards are alike.
 at::Tensor group_advantages(const at::Tensor& rewards);
+/// (reward − mean of the group) / `deviation`, [G]; 0 where that is 0.
+at::Tensor scaled_advantages(const at::Tensor& rewards, double deviation);
 
 /// −mean over picks and group of min(r A, clip(r, 1 − ε, 1 + ε) A), with r = p / p_old of each pick.
 /// log_probs, old_log_probs: [G, T]; advantages: [G].

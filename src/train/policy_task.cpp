@@ -111,7 +111,7 @@ class PolicyTask : public Task {
       } else {
         const Rollout& rollout = rollouts_[n];
         losses.push_back(clipped_loss(pick_log_probs(score(state), rollout.picks), rollout.old_log_probs,
-                                      group_advantages(rollout.rewards), config_.policy.clip));
+                                      advantages_of(rollout), config_.policy.clip));
       }
     }
     if (losses.empty()) return 0;
@@ -302,14 +302,24 @@ class PolicyTask : public Task {
   }
 
   void sum_up_rewards() {
-    std::array<double, 2> sums = {0, 0};
+    std::array<double, 3> sums = {0, 0, 0};
     for (const Rollout& rollout : rollouts_) {
+      const double deviation = rollout.rewards.std(/*unbiased=*/false).item<double>();
       sums[0] += rollout.rewards.mean().item<double>();
-      sums[1] += rollout.rewards.std(/*unbiased=*/false).item<double>();
+      sums[1] += deviation;
+      sums[2] += deviation * deviation;
     }
     group_.sum(std::span(sums));
     reward_ = sums[0] / static_cast<double>(usable_);
     reward_deviation_ = sums[1] / static_cast<double>(usable_);
+    step_deviation_ = std::sqrt(sums[2] / static_cast<double>(usable_));
+  }
+
+  /// Where each group has its own deviation, as in the paper, questions whose answers are sure whatever is picked weigh
+  /// as much as those that the picks decide.
+  at::Tensor advantages_of(const Rollout& rollout) const {
+    return config_.policy.deviation_of_step ? scaled_advantages(rollout.rewards, step_deviation_)
+                                            : group_advantages(rollout.rewards);
   }
 
   /// −log-perplexity of the answers, [selections]: in passes of at most batch.tokens positions.
@@ -373,6 +383,7 @@ class PolicyTask : public Task {
   std::vector<Rollout> rollouts_;         // of states_
   double reward_ = 0;                     // mean over the rollouts of all processes
   double reward_deviation_ = 0;           // mean deviation within a group
+  double step_deviation_ = 0;             // root of the mean of its square
 };
 
 }  // namespace

@@ -43,11 +43,11 @@ class Stages(unittest.TestCase):
             done = subprocess.run([script, "--smoke", "--set", "run.threads=1"], capture_output=True, text=True, timeout=300,
                                   env={**os.environ, "OUT": str(directory / "out"), "REFRAG": str(BIN / "refrag")})
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            bundle = directory / "out" / "policy" / "bundle"
+            bundle = directory / "out" / "grpo" / "bundle"
             self.assertEqual(refrag_json("inspect", bundle)["problems"], [])
             spec = json.loads((bundle / "refrag.json").read_text(encoding="utf-8"))
             self.assertEqual([stage["stage"] for stage in spec["training"]["stages"]],
-                             ["pretrain", "sft", "reconstruct", "cpt", "sft", "policy"])
+                             ["pretrain", "sft", "reconstruct", "cpt", "sft", "policy", "policy"])
             self.assertIn("<svg", (directory / "out" / "curves.svg").read_text(encoding="utf-8"))
 
             few = directory / "few.jsonl"

@@ -47,6 +47,8 @@ TEST(GrpoTest, AdvantagesHaveMeanZeroAndDeviationOne) {
   EXPECT_NEAR(advantages.square().mean().item<double>(), 1, 1e-5);
   EXPECT_LT(advantages[0].item<double>(), 0);
   EXPECT_TRUE(group_advantages(at::full({3}, -1.5)).equal(at::zeros({3})));
+  EXPECT_TRUE(scaled_advantages(at::tensor({-3.0F, -1.0F}), 4).equal(at::tensor({-0.25F, 0.25F})));
+  EXPECT_TRUE(scaled_advantages(at::tensor({-3.0F, -1.0F}), 0).equal(at::zeros({2})));
 }
 
 TEST(GrpoTest, TheRatioIsClippedWhereItWouldGoFurther) {
