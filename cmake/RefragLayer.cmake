@@ -98,6 +98,8 @@ function(refrag_executable target)
   if(REFRAG_JEMALLOC)
     target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/base/malloc_conf.c
                                      ${PROJECT_SOURCE_DIR}/src/base/openmp_spin.c)
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/malloc_conf.c ${PROJECT_SOURCE_DIR}/src/base/openmp_spin.c
+                                PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     # The symbol is used by jemalloc alone, which the linker would otherwise drop with --as-needed.
     target_link_libraries(${target} PRIVATE -Wl,--no-as-needed ${JEMALLOC_LIBRARY} -Wl,--as-needed)
   endif()

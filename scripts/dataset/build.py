@@ -150,6 +150,10 @@ class Build:
             if split == "train":
                 self.write("qa/train.jsonl", asker.lines(2, 8, seen, "train", limit=2000 if small else None))
                 self.write("qa/refusal-train.jsonl", asker.lines(1, 8, seen, "refusal", limit=200 if small else 8000, relevant=False))
+                made = debian_packages.recombined(self.records[split][0], 300 if small else 6000,
+                                                  {package.name for package in packages})
+                asker = questions.PackageQuestions(made, [debian_packages.record(package) for package in made], "recombined")
+                self.write("qa/recombined.jsonl", asker.lines(1, 8, seen, "recombined"))
                 continue
             limit = 200 if small else 3000
             self.write(f"qa/{split}.jsonl", asker.lines(1, 8, seen, split, limit))

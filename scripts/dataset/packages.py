@@ -1,4 +1,5 @@
 """Debian's package index: one record a package as a document, its long description as prose, splits by source package."""
+import random
 import re
 from dataclasses import dataclass
 
@@ -79,6 +80,23 @@ def record(package):
 def usable(package):
     text = record_text(package)
     return len(text) <= LONGEST_RECORD and len(package.summary) >= 8 and package.summary != "none"
+
+
+def recombined(packages, count, taken):
+    """Packages that do not exist, each field of another of `packages`, the name of two and none of `taken`: what was learnt by heart of them
+    answers no question about these."""
+    made = {}
+    for number in range(10 * count):  # a small collection may not have as many names
+        if len(made) == count:
+            break
+        draw = random.Random(f"recombined {number}")
+        first, second, *parts = (draw.choice(packages) for _ in range(8))
+        name = f"{first.name.split('-')[0]}-{second.name.partition('-')[2] or second.name}"
+        package = Package(name, name, parts[0].section, parts[1].version, parts[2].size, parts[3].maintainer, parts[4].homepage,
+                          parts[5].summary, "", "train")
+        if name not in taken and usable(package):
+            made[name] = package
+    return [made[name] for name in sorted(made)]
 
 
 def read_descriptions(translation):

@@ -269,7 +269,11 @@ QuestionConfig read_questions(JsonReader json) {
   }
   questions.missing = json.number("missing", 0, 0, 1);
   questions.refusal = json.text("refusal", "");
-  if (questions.full + questions.none + questions.answer + questions.reconstruct > 1) {
+  const double others = questions.full + questions.none + questions.answer + questions.reconstruct;
+  if (questions.text == 1 && others + questions.missing > 0) {
+    contradict(json.path_of("text"), "is 1, which leaves nothing to the shares beside it");
+  }
+  if (others > 1) {
     contradict(json.path_of("full"), "and none, answer and reconstruct are more than 1 together");
   }
   if ((questions.missing > 0) != !questions.refusal.empty()) {
@@ -282,8 +286,11 @@ QuestionConfig read_questions(JsonReader json) {
 /// Running text beside the questions has cpt's own section.
 void read_text_of_sft(JsonReader& json, TrainConfig& config) {
   const bool has_text = config.questions.text > 0;
-  if (has_text == config.data.text.empty()) {
-    contradict("data.text", "goes with sft.text above 0, the share of examples that are cut from it");
+  if (has_text && config.data.text.empty()) {
+    contradict("data.text", "is missing; expected at least one file, with sft.text above 0");
+  }
+  if (!has_text && (!config.data.text.empty() || config.data.join)) {
+    contradict(config.data.join ? "data.join" : "data.text", "goes with sft.text above 0, the share of its examples");
   }
   if (has_text) config.context = read_context(json.object("cpt"), /*is_cpt=*/true);
 }

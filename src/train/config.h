@@ -98,14 +98,14 @@ struct ContextConfig {
 };
 
 struct QuestionConfig {
-  double text = 0;                      // share of examples that are running text, as `context` has it
-  Range passages = {8, 8};              // in a context, where the data names documents
-  std::int64_t questions = 1;           // that share a context
-  Range expand = {0, 0.25};             // share of chunks that are tokens, at random
-  double full = 0;                      // of the others, shares: all chunks as tokens,
-  double none = 0;                      // no passages,
-  double answer = 0;                    // the answers' chunks as tokens, and a random share as `expand` says,
-  double reconstruct = 0;               // chunks of the passages, written back as in the stage reconstruct,
+  double text = 0;             // share of examples that are running text, as `context` has it
+  Range passages = {8, 8};     // in a context, where the data names documents
+  std::int64_t questions = 1;  // that share a context
+  Range expand = {0, 0.25};    // share of chunks that are tokens, at random
+  double full = 0;             // of the others, shares: all chunks as tokens,
+  double none = 0;             // no passages,
+  double answer = 0;           // the answers' chunks as tokens, and a random share as `expand` says,
+  double reconstruct = 0;      // chunks of the passages (or the text), written back as in the stage reconstruct,
   std::int64_t reconstruct_chunks = 8;  // at most, of an example
   double missing = 0;                   // and of questions: none of the passages is the right one
   std::string refusal;                  // the answer then; needed with `missing`

@@ -1,20 +1,12 @@
 #include "train/context_examples.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/message.h"
 #include "refrag/error.h"
 
 namespace refrag::train {
-
-std::vector<std::vector<TokenId>> cut_into_chunks(std::span<const TokenId> ids, std::size_t chunk_size) {
-  std::vector<std::vector<TokenId>> chunks;
-  for (; !ids.empty(); ids = ids.subspan(chunks.back().size())) {
-    const std::span<const TokenId> chunk = ids.first(std::min(chunk_size, ids.size()));
-    chunks.emplace_back(chunk.begin(), chunk.end());
-  }
-  return chunks;
-}
 
 MixedBatch reconstruction(std::span<const std::vector<TokenId>> chunks, TokenId start) {
   MixedBatch batch;
@@ -57,7 +49,7 @@ std::size_t ContextExamples::draw_size(double progress, Draw& draw) const {
 MixedBatch ContextExamples::reconstruction_of(std::uint64_t n, std::size_t count, Draw& draw) const {
   const std::uint64_t document = data_.shuffled_document(n, config_.run.seed);
   const std::vector<TokenId> ids = data_.window(document, count * model_.chunk_size(), draw);
-  return reconstruction(cut_into_chunks(ids, model_.chunk_size()), start_token(model_));
+  return reconstruction(chunks_of(ids, model_.chunk_size()), start_token(model_));
 }
 
 MixedBatch ContextExamples::continuation_of(std::uint64_t n, double progress, Draw& draw) const {
@@ -78,7 +70,7 @@ MixedBatch ContextExamples::continuation_of(std::uint64_t n, double progress, Dr
   batch.begin_sequence();
   batch.add_token(start_token(model_));
   if (!none) {
-    for (std::vector<TokenId>& chunk : cut_into_chunks(all.first(context), model_.chunk_size())) {
+    for (std::vector<TokenId>& chunk : chunks_of(all.first(context), model_.chunk_size())) {
       if (full || draw.chance(config_.context.expand)) {
         batch.add_tokens(chunk);
       } else {

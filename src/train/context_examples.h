@@ -5,15 +5,13 @@
 
 #include "train/config.h"
 #include "train/curriculum.h"
+#include "train/draw.h"
 #include "train/mixed_batch.h"
 #include "train/task.h"
 #include "train/text_data.h"
 #include "train/train_model.h"
 
 namespace refrag::train {
-
-/// Token ids cut as contexts of running text are: every k of them, the last chunk short.
-std::vector<std::vector<TokenId>> cut_into_chunks(std::span<const TokenId> ids, std::size_t chunk_size);
 
 /// The decoder writes chunks back: BOS, their vectors, BOS again (which says: from the beginning), their tokens.
 MixedBatch reconstruction(std::span<const std::vector<TokenId>> chunks, TokenId start);

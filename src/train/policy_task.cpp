@@ -262,13 +262,7 @@ class PolicyTask : public Task {
   std::vector<std::vector<TokenId>> query_chunks(const PolicyState& state) const {
     std::vector<TokenId> ids = state.question.query;
     ids.insert(ids.end(), state.said.begin(), state.said.end());
-    std::vector<std::vector<TokenId>> chunks;
-    const std::size_t k = model_.chunk_size();
-    for (std::size_t begin = 0; begin < ids.size(); begin += k) {
-      const auto from = ids.begin() + static_cast<std::ptrdiff_t>(begin);
-      chunks.emplace_back(from, from + static_cast<std::ptrdiff_t>(std::min(k, ids.size() - begin)));
-    }
-    return chunks;
+    return chunks_of(ids, model_.chunk_size());
   }
 
   at::Tensor query_of(const PolicyState& state) const {

@@ -1,6 +1,7 @@
 #include "train/question_layout.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace refrag::train {
 
@@ -10,11 +11,8 @@ QuestionLayout::QuestionLayout(const QuestionData& data, const std::vector<Quest
   for (const Question::PassageNumber number : passages) {
     first_chunks_.push_back(chunks_.size());
     passages_.push_back(data.passage(number));
-    const std::vector<TokenId>& text = passages_.back().text;
-    for (std::size_t begin = 0; begin < text.size(); begin += chunk_size) {
-      const auto from = text.begin() + static_cast<std::ptrdiff_t>(begin);
-      chunks_.emplace_back(from, from + static_cast<std::ptrdiff_t>(std::min(chunk_size, text.size() - begin)));
-    }
+    for (std::vector<TokenId>& chunk : chunks_of(passages_.back().text, chunk_size))
+      chunks_.push_back(std::move(chunk));
   }
 }
 

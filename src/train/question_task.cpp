@@ -3,7 +3,6 @@
 #include <cmath>
 #include <optional>
 #include <span>
-#include <utility>
 
 #include "base/message.h"
 #include "engine/budget.h"
@@ -25,7 +24,15 @@ class QuestionExamples : public ExampleSource {
                   "the bundle has no encoder, so no chunk can be compressed; expected sft.full and sft.none to be 1 "
                   "together, or start.encoder to make one");
     }
-    if (questions.text > 0) texts_.emplace(config, model, on_prepared);
+    if (questions.text > 0) {
+      if (!model.has_encoder()) {
+        throw Error(ErrorCode::kUnsupported,
+                    "sft.text is compressed as in cpt, which needs an encoder; expected 0, or "
+                    "start.encoder to make one",
+                    "sft.text");
+      }
+      texts_.emplace(config, model, on_prepared);
+    }
     if (!questions.refusal.empty()) refusal_ = QuestionData::answer_tokens(questions.refusal, model.info());
   }
 
@@ -82,9 +89,10 @@ class QuestionExamples : public ExampleSource {
 
   /// As in the stage reconstruct: some chunks of the passages or, as often, of the running text if there is one.
   MixedBatch reconstruction_from(const QuestionLayout& layout, std::uint64_t n, Draw& draw) const {
-    // Each doubling as often as another: long ones would outweigh all else.
-    const double most = std::log2(static_cast<double>(config_.questions.reconstruct_chunks) + 1);
-    const auto wanted = static_cast<std::size_t>(std::exp2(most * draw.unit()));
+    // As many of 1 as of 2 and 3 together, as of 4 to 7: long ones would outweigh all else.
+    const auto most = static_cast<std::size_t>(config_.questions.reconstruct_chunks);
+    const double doublings = std::log2(static_cast<double>(most) + 1) * draw.unit();
+    const std::size_t wanted = std::min(most, static_cast<std::size_t>(std::exp2(doublings)));
     if (texts_ && draw.chance(0.5)) return texts_->reconstruction_of(n, wanted, draw);
     const std::span<const std::vector<TokenId>> all = layout.chunks();
     const std::size_t count = std::min(wanted, all.size());

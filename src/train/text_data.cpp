@@ -68,6 +68,15 @@ void for_each_text(const std::vector<fs::path>& paths, const std::function<void(
   }
 }
 
+std::vector<std::vector<TokenId>> chunks_of(std::span<const TokenId> ids, std::size_t chunk_size) {
+  std::vector<std::vector<TokenId>> chunks;
+  for (; !ids.empty(); ids = ids.subspan(chunks.back().size())) {
+    const std::span<const TokenId> chunk = ids.first(std::min(chunk_size, ids.size()));
+    chunks.emplace_back(chunk.begin(), chunk.end());
+  }
+  return chunks;
+}
+
 TextData::TextData(const DataConfig& config, const Tokenizer& tokenizer, const OnPrepared& on_prepared)
     : TextData(text_shards(config, tokenizer, on_prepared), config.join, tokenizer.eos()) {}
 

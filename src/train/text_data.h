@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ void for_each_line(const std::vector<std::filesystem::path>& files,
 /// reader of documents gives. Throws kCorrupt for one that cannot be read.
 void for_each_text(const std::vector<std::filesystem::path>& paths,
                    const std::function<void(const std::string&)>& take);
+
+/// Token ids as chunks: every `chunk_size` of them, the last one short.
+std::vector<std::vector<TokenId>> chunks_of(std::span<const TokenId> ids, std::size_t chunk_size);
 
 /// The documents of a corpus as token ids, tokenized once. One record a document, without BOS and EOS.
 class TextData {

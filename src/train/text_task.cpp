@@ -1,8 +1,7 @@
-// pretrain, reconstruct and cpt: examples cut from running text.
+// The text stages: pretrain's examples are here, those of reconstruct and cpt in context_examples.
 #include <algorithm>
 #include <utility>
 
-#include "base/message.h"
 #include "refrag/error.h"
 #include "train/context_examples.h"
 #include "train/task.h"

@@ -197,6 +197,18 @@ class Splits(unittest.TestCase):
         found = packages.assign_splits([self.package(f"p{n:03}", source) for n in range(100)], set())
         self.assertEqual(len(found), packages.LARGEST_FAMILY)
 
+    def test_recombined_packages_are_new_ones_of_old_parts(self):
+        old = [packages.Package(f"lib{n}-part-{n}", "s", f"section{n}", f"{n}.0-1", f"{n} kB", f"Person {n}", f"https://example.org/{n}",
+                                f"program number {n}", "") for n in range(20)]
+        taken = {package.name for package in old} | {"lib3-part-4"}
+        made = packages.recombined(old, 100, taken)
+        self.assertEqual(len({package.name for package in made} - taken), 100)
+        for field in ("section", "version", "size", "maintainer", "homepage", "summary"):
+            values = {getattr(package, field) for package in old}
+            self.assertLessEqual({getattr(package, field) for package in made}, values)
+        self.assertEqual(made, packages.recombined(old, 100, taken))
+        self.assertLess(len(packages.recombined(old[:2], 100, taken)), 4)  # there are no more names
+
     def test_training_loses_what_is_held_out(self):
         said = "The kettle is a vessel in which water is boiled, and it has a spout, a lid and a handle for the hand."
         rest = "Quite another thing is the toaster, in which slices of bread are made brown by wires that glow when they are hot. "
@@ -401,9 +413,11 @@ class WholeScript(unittest.TestCase):
             seen = {passage["id"] for row in self.rows(name) for passage in row["passages"]}
             self.assertTrue(seen)
             self.assertLessEqual(seen, ids["train"])
+        made = {passage["id"] for row in self.rows("qa/recombined.jsonl") for passage in row["passages"]}
+        self.assertFalse(made & (ids["train"] | ids["dev"] | ids["test"]))
 
     def test_relevant_passages_hold_the_answers(self):
-        for name in ("qa/train.jsonl", "qa/dev.jsonl", "qa/test.jsonl", "qa/words-train.jsonl"):
+        for name in ("qa/train.jsonl", "qa/recombined.jsonl", "qa/dev.jsonl", "qa/test.jsonl", "qa/words-train.jsonl"):
             rows = self.rows(name)
             self.assertTrue(rows or name != "qa/train.jsonl", name)
             for row in rows:

@@ -139,11 +139,13 @@ class Losses(Processes):
         # Half of the contexts are whole, so that some shares have nothing for the encoder.
         compare("cpt", text, bundle, cpt={"max_chunks": 4, "target": 8, "full": 0.5})
         compare("sft", asked, bundle, sft={"passages": 2, "questions": 2})
+        compare("sft", {**asked, **text}, bundle, out="text", sft={"passages": 2, "text": 0.4, "reconstruct": 0.3},
+                cpt={"max_chunks": 4, "target": 8})
         compare("sft", asked, bundle, out="lora", sft={"passages": 2, "expand": [0, 1]}, lora={"rank": 4})
         # Three questions: one process has two of them. The loss of GRPO is about 0, a sum of advantages of about 1, which
         # are differences of almost equal rewards.
         logs = compare("policy", asked, {**bundle, "policy": {"heads": 2, "ffn_width": 32}}, absolute=1e-4, batch={"tokens": 384},
-                       policy={"questions": 3, "group": 3, "passages": 2, "warm_steps": 1, "evaluate_every": 3,
+                       policy={"questions": 3, "group": 3, "passages": 2, "warm_steps": 1, "deviation": "step", "evaluate_every": 3,
                                "evaluation_questions": 3})
         for a, b in zip(*logs):
             for key in ("reward", "reward_deviation"):

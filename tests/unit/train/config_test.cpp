@@ -42,6 +42,9 @@ TEST(TrainConfigTest, ContradictionsAreRefusedByName) {
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.missing=0.1"}), "sft.refusal");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.text=0.1"}), "data.text");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"data.text=[\"t.jsonl\"]"}), "data.text");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"data.join=true"}), "data.join");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.text=1", "sft.full=0.1"}), "sft.text");
+  EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.reconstruct_chunks=2"}), "sft.reconstruct_chunks");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"data.text=[\"t.jsonl\"]", "sft.text=0.1"}), "cpt.target");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"train=[\"policy\"]"}), "train");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.chunk_size=8"}), "start.chunk_size");

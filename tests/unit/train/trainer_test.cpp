@@ -144,6 +144,9 @@ TEST_F(TrainerTest, ARunThatGoesOnHasTheLossesOfOneThatNeverStopped) {
 TEST_F(TrainerTest, AQuestionStageAndThePolicyGoOnAsWell) {
   run(Stage::kPretrain, toy_.pretrain_config(2));
   Json sft = toy_.with_questions(toy_.with_encoder(toy_.config("sft", 6, 0.01)));
+  sft["data"]["text"] = {toy_.path("documents.jsonl")};
+  sft["sft"] = {{"text", 0.3}, {"reconstruct", 0.3}};
+  sft["cpt"] = {{"max_chunks", 2}, {"target", 5}};
   run(Stage::kSft, sft);
   sft["out"] = toy_.path("sft-parts");
   run(Stage::kSft, sft, false, 4);
@@ -155,6 +158,7 @@ TEST_F(TrainerTest, AQuestionStageAndThePolicyGoOnAsWell) {
   policy["start"]["policy"] = {{"heads", 2}, {"ffn_width", 32}};
   policy["policy"] = {
       {"questions", 2}, {"group", 2}, {"passages", 2}, {"evaluate_every", 4}, {"evaluation_questions", 2}};
+  policy["policy"]["deviation"] = "step";
   run(Stage::kPolicy, policy);
   policy["out"] = toy_.path("policy-parts");
   run(Stage::kPolicy, policy, false, 4);
@@ -174,6 +178,10 @@ TEST_F(TrainerTest, APartOfTheExamplesOfSftWritesChunksBack) {
     EXPECT_LE(line["targets"].get<std::uint64_t>(), 4 * chunks);
     EXPECT_GT(line["targets"].get<std::uint64_t>(), 3 * chunks);
   }
+  json["out"] = toy_.path("one");
+  json["sft"]["reconstruct_chunks"] = 1;
+  run(Stage::kSft, json);
+  for (const Json& line : log_of("one")) EXPECT_EQ(line["chunks"], line["examples"]);
 }
 
 TEST_F(TrainerTest, SftLearnsFromRunningTextBesideItsQuestions) {
