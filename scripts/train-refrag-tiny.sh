@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Trains models/refrag-tiny from nothing, stage by stage, by the configs in configs/train/refrag-tiny
+# Trains a model like models/refrag-tiny from nothing, stage by stage, by the configs in configs/train/refrag-tiny
 # (docs/training.md).
 #
-#   scripts/train-refrag-tiny.sh            needs the data of scripts/make-dataset.sh; a day or more on two cores, less
-#                                           than an hour on a GPU; runs/refrag-tiny/grpo/bundle is the model. Stopped at
+#   scripts/train-refrag-tiny.sh            needs the data of scripts/make-dataset.sh; about a day on two cores, less
+#                                           than an hour on a GPU; runs/refrag-tiny/grpo/bundle comes out. Stopped at
 #                                           any moment, the same command goes on from there
 #   scripts/train-refrag-tiny.sh --smoke    every stage end to end on a toy, from data/*.jsonl, within minutes
 #   scripts/train-refrag-tiny.sh --set KEY=VALUE    more settings, for every stage that trains weights
@@ -46,7 +46,7 @@ tokenizer() {
 }
 
 if ! $smoke; then
-  [ -e .cache/dataset/qa/train.jsonl ] || fail "no .cache/dataset; scripts/make-dataset.sh makes it"
+  [ -e .cache/dataset/qa/recombined.jsonl ] || fail "no .cache/dataset/qa/recombined.jsonl; scripts/make-dataset.sh makes it"
   tokenizer
   stage pretrain pretrain --set "start.tokenizer=$out/tokenizer"
   stage sft answers --set "start.bundle=$out/pretrain/bundle"
