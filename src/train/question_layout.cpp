@@ -11,8 +11,9 @@ QuestionLayout::QuestionLayout(const QuestionData& data, const std::vector<Quest
   for (const Question::PassageNumber number : passages) {
     first_chunks_.push_back(chunks_.size());
     passages_.push_back(data.passage(number));
-    for (std::vector<TokenId>& chunk : chunks_of(passages_.back().text, chunk_size))
+    for (std::vector<TokenId>& chunk : chunks_of(passages_.back().text, chunk_size)) {
       chunks_.push_back(std::move(chunk));
+    }
   }
 }
 
