@@ -83,8 +83,8 @@ def usable(package):
 
 
 def recombined(packages, count, taken):
-    """Packages that do not exist, each field of another of `packages`, the name of two and none of `taken`: what was learnt by heart of them
-    answers no question about these."""
+    """Packages that do not exist: each field is that of another of `packages`, the name is of two and none of `taken`. What
+    was learnt by heart of `packages` answers no question about these."""
     made = {}
     for number in range(10 * count):  # a small collection may not have as many names
         if len(made) == count:

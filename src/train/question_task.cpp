@@ -50,13 +50,16 @@ class QuestionExamples : public ExampleSource {
       add_answer(batch, question.answer);
       return batch;
     }
+    const bool writes_back = kind >= 1 - config.reconstruct;
+    // As often from the running text as from passages, of which nothing has to be laid out then.
+    if (writes_back && texts_ && draw.chance(0.5)) return texts_->reconstruction_of(n, draw_reconstructed(draw), draw);
     const bool is_missing = draw.chance(config.missing);
     const auto passages = static_cast<std::size_t>(
         std::llround(config.passages.least + draw.unit() * (config.passages.most - config.passages.least)));
     const QuestionData::Context context = data_.draw_context(
         number, passages, static_cast<std::size_t>(config.questions), /*with_right=*/!is_missing, draw);
     const QuestionLayout layout(data_, context.passages, std::max<std::size_t>(1, model_.chunk_size()));
-    if (kind >= 1 - config.reconstruct) return reconstruction_from(layout, n, draw);
+    if (writes_back) return reconstruction_of(layout, draw);
     std::vector<Question> questions;
     for (const std::uint64_t q : context.questions) questions.push_back(data_.question(q));
     if (is_missing) questions.front().answer = refusal_;
@@ -87,15 +90,18 @@ class QuestionExamples : public ExampleSource {
     batch.add_target(model_.eos());
   }
 
-  /// As in the stage reconstruct: some chunks of the passages or, as often, of the running text if there is one.
-  MixedBatch reconstruction_from(const QuestionLayout& layout, std::uint64_t n, Draw& draw) const {
-    // As many of 1 as of 2 and 3 together, as of 4 to 7: long ones would outweigh all else.
+  /// How many chunks are to be written back: as often 1 as 2 and 3 together, as 4 to 7. Long ones would outweigh all
+  /// else.
+  std::size_t draw_reconstructed(Draw& draw) const {
     const auto most = static_cast<std::size_t>(config_.questions.reconstruct_chunks);
     const double doublings = std::log2(static_cast<double>(most) + 1) * draw.unit();
-    const std::size_t wanted = std::min(most, static_cast<std::size_t>(std::exp2(doublings)));
-    if (texts_ && draw.chance(0.5)) return texts_->reconstruction_of(n, wanted, draw);
+    return std::min(most, static_cast<std::size_t>(std::exp2(doublings)));
+  }
+
+  /// As in the stage reconstruct, of some chunks of the passages.
+  MixedBatch reconstruction_of(const QuestionLayout& layout, Draw& draw) const {
     const std::span<const std::vector<TokenId>> all = layout.chunks();
-    const std::size_t count = std::min(wanted, all.size());
+    const std::size_t count = std::min(draw_reconstructed(draw), all.size());
     return reconstruction(all.subspan(draw.below(all.size() - count + 1), count), start_token(model_));
   }
 

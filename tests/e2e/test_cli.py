@@ -7,7 +7,25 @@ import subprocess
 import threading
 import unittest
 
-from support import BIN, DOCUMENTS, MODEL, PACKAGES, first_packages, refrag, refrag_json, temporary_directory, write_jsonl
+from support import BIN, DOCUMENTS, MODEL, PACKAGES, SOURCE, first_packages, refrag, refrag_json, temporary_directory, write_jsonl
+
+
+class DefaultModel(unittest.TestCase):
+    """What users get, models/refrag-tiny; the other tests have a bundle of their own."""
+
+    def test_it_is_whole_and_answers_from_compressed_and_full_passages(self):
+        model = SOURCE / "models" / "refrag-tiny"
+        self.assertEqual(refrag_json("inspect", model)["problems"], [])
+        with temporary_directory() as directory:
+            few = directory / "few.jsonl"
+            write_jsonl(few, first_packages(50))
+            refrag("index", "--model", model, "--kb", directory / "kb", "--quiet", few)
+            answers = {mode: refrag_json("query", "--model", model, "--kb", directory / "kb", "--mode", mode,
+                                         "What is the section of oomd?") for mode in ("none", "full", "refrag")}
+            self.assertNotEqual(answers["none"]["answer"], "admin")
+            self.assertEqual(answers["full"]["answer"], "admin")
+            self.assertEqual(answers["refrag"]["answer"], "admin")
+            self.assertGreater(answers["refrag"]["usage"]["expanded"], 0)
 
 
 class CommandLine(unittest.TestCase):
