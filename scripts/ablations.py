@@ -23,6 +23,8 @@ NAMES = {
     "frozen-decoder": "decoder frozen in reconstruction, as in the paper",
     "encoder-1": "encoder of 1 layer",
     "encoder-3": "encoder of 3 layers",
+    "expand-none": "no chunk as tokens in `cpt` (base: a tenth)",
+    "expand-more": "three tenths of the chunks as tokens in `cpt`",
 }
 RULES = {"policy": "policy (GRPO)", "random": "random", "high-perplexity": "high perplexity", "low-perplexity": "low perplexity"}
 CONTROLS = ("random-start", "no-reconstruction-random")  # `slots` is ours, not the paper's

@@ -23,6 +23,7 @@ refrag=${REFRAG:-build/release/bin/refrag}
 corpus=.cache/dataset/corpus
 # The first ones tell most.
 variants=base,random-start,no-reconstruction,no-curriculum,k16,k32,frozen-decoder,encoder-1,encoder-3,no-reconstruction-random
+variants+=,expand-none,expand-more
 jobs=1 seeds=1,2,3 only="" smoke=false tables=false write=() one=()
 fail() { printf 'ablations: error: %s\n' "$*" >&2; exit 2; }
 while [ $# -gt 0 ]; do
@@ -107,6 +108,8 @@ run() {  # run VARIANT SEED
     k16) chunk=16 last=policy rows=(--expand 0,0.0667 --by policy,random,high-perplexity,low-perplexity) ;;  # 1 of 16: rate 8
     k32) chunk=32 ;;
     frozen-decoder) reconstruct+=(--set 'train=["encoder","projector"]') ;;
+    expand-none) cpt+=(--set cpt.expand=0) ;;
+    expand-more) cpt+=(--set cpt.expand=0.3) ;;
     encoder-1) layers=1 ;;
     encoder-3) layers=3 ;;
   esac

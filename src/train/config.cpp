@@ -295,7 +295,7 @@ void read_text_of_sft(JsonReader& json, TrainConfig& config) {
   if (has_text) config.context = read_context(json.object("cpt"), /*is_cpt=*/true);
 }
 
-PolicyConfig read_policy_stage(JsonReader json) {
+PolicyConfig read_policy_stage(JsonReader json, std::uint64_t steps) {
   PolicyConfig policy;
   policy.questions = json.integer("questions", policy.questions, 1, 4096);
   policy.group = json.integer("group", policy.group, 2, 256);
@@ -306,6 +306,13 @@ PolicyConfig read_policy_stage(JsonReader json) {
   policy.passages = range_of(json, "passages", policy.passages, 1, 1024);
   policy.partial = json.number("partial", 0, 0, 1);
   policy.warm_steps = json.integer("warm_steps", 0, 0, kMost);
+  const auto warm_steps = static_cast<std::uint64_t>(policy.warm_steps);
+  if (warm_steps > steps) contradict(json.path_of("warm_steps"), "is more than steps");
+  for (const char* key : {"group", "updates", "clip", "deviation"}) {
+    if (warm_steps == steps && json.has(key)) {
+      contradict(json.path_of(key), "is GRPO's, and warm_steps makes all steps supervised");
+    }
+  }
   policy.evaluate_every = static_cast<std::uint64_t>(json.integer("evaluate_every", 50, 1, kMost));
   policy.evaluation_questions = json.integer("evaluation_questions", policy.evaluation_questions, 1, 65536);
   policy.evaluation_budget = json.number("evaluation_budget", policy.evaluation_budget, 0, 1);
@@ -426,10 +433,7 @@ TrainConfig parse_train_config(Stage stage, Json value, const std::vector<std::s
       read_text_of_sft(json, config);
       break;
     case Stage::kPolicy:
-      config.policy = read_policy_stage(std::move(own));
-      if (static_cast<std::uint64_t>(config.policy.warm_steps) > config.steps) {
-        contradict("policy.warm_steps", "is more than steps");
-      }
+      config.policy = read_policy_stage(std::move(own), config.steps);
       break;
     case Stage::kRetriever:
       config.retriever = read_retriever_stage(std::move(own));

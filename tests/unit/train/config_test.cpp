@@ -53,6 +53,7 @@ TEST(TrainConfigTest, ContradictionsAreRefusedByName) {
   EXPECT_EQ(refusal_of(Stage::kPolicy, sft_config(), {"lora.rank=4"}), "lora");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"lora.rank=4", "train=[\"encoder\"]"}), "lora");
   EXPECT_EQ(refusal_of(Stage::kPolicy, sft_config(), {"policy.warm_steps=101"}), "policy.warm_steps");
+  EXPECT_EQ(refusal_of(Stage::kPolicy, sft_config(), {"policy.warm_steps=100", "policy.clip=0.1"}), "policy.clip");
   Json reconstruct = sft_config();
   reconstruct["data"] = {{"text", {"t.jsonl"}}};
   reconstruct["reconstruct"] = {{"curriculum", false}, {"pace", "even"}};
