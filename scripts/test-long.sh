@@ -6,7 +6,7 @@
 #   scripts/test-long.sh real        real weights: fetches SmolLM2-135M-Instruct and all-MiniLM-L6-v2, runs their tests
 #   scripts/test-long.sh eval        refrag eval qa on the default model, as its refrag.json reports
 #   scripts/test-long.sh index       10,000 package records: documents a second, peak memory
-#   scripts/test-long.sh ablations   the ablations of docs/results.md: needs .cache/dataset, 90 minutes of one core
+#   scripts/test-long.sh ablations   the ablations of docs/results.md: needs .cache/dataset, 110 minutes of one core
 #   scripts/test-long.sh dev         every test under the address and undefined-behaviour sanitizers
 #   scripts/test-long.sh all         all but the ablations
 set -euo pipefail

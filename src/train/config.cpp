@@ -33,11 +33,17 @@ void apply_override(Json& json, const std::string& text) {
   std::size_t begin = 0;
   const std::string key = text.substr(0, equals);
   for (std::size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', begin)) {
-    place = &(*place)[key.substr(begin, dot - begin)];
+    const std::string part = key.substr(begin, dot - begin);
+    if (value.is_null() && !place->contains(part)) return;  // nothing to take out
+    place = &(*place)[part];
     if (!place->is_object() && !place->is_null()) contradict(key, "cannot be set: what is before its dot is no object");
     begin = dot + 1;
   }
-  (*place)[key.substr(begin)] = std::move(value);
+  if (!value.is_null()) {
+    (*place)[key.substr(begin)] = std::move(value);
+  } else if (place->is_object()) {
+    place->erase(key.substr(begin));
+  }
 }
 
 std::vector<std::filesystem::path> paths_of(JsonReader& json, const std::string& name) {

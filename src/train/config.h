@@ -165,8 +165,8 @@ struct TrainConfig {
 /// A config file as JSON, with `overrides` in place of what it says.
 Json read_config_json(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
-/// "run.seed=2" in `overrides` sets one value: JSON where it is JSON, else text. Throws kInvalidArgument naming the
-/// field that is unknown, of a wrong type or range, or that contradicts another one.
+/// "run.seed=2" in `overrides` sets one value: JSON where it is JSON, else text; "sft.text=null" takes it out. Throws
+/// kInvalidArgument naming the field that is unknown, of a wrong type or range, or that contradicts another one.
 TrainConfig read_train_config(Stage stage, const std::filesystem::path& file,
                               const std::vector<std::string>& overrides);
 TrainConfig parse_train_config(Stage stage, Json json, const std::vector<std::string>& overrides);

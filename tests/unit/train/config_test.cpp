@@ -35,6 +35,20 @@ TEST(TrainConfigTest, UnknownKeysAreRefusedByName) {
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"cpt.target=3"}), "cpt");  // another stage's
 }
 
+TEST(TrainConfigTest, OverridesSetValuesAndTakeThemOut) {
+  Json json = sft_config();
+  json["data"]["text"] = {"t.jsonl"};
+  json["sft"]["text"] = 0.5;
+  json["cpt"] = {{"target", 8}};
+  EXPECT_DOUBLE_EQ(parse_train_config(Stage::kSft, json, {}).questions.text, 0.5);
+  const TrainConfig without =
+      parse_train_config(Stage::kSft, json, {"data.text=null", "sft.text=null", "cpt=null", "lora.rank=null"});
+  EXPECT_DOUBLE_EQ(without.questions.text, 0);
+  EXPECT_TRUE(without.data.text.empty());
+  EXPECT_FALSE(without.lora.has_value());
+  EXPECT_EQ(refusal_of(Stage::kSft, json, {"steps.of=null"}), "steps.of");
+}
+
 TEST(TrainConfigTest, ContradictionsAreRefusedByName) {
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"start.decoder=d"}), "start.bundle");
   EXPECT_EQ(refusal_of(Stage::kSft, sft_config(), {"sft.full=0.7", "sft.none=0.7"}), "sft.full");
