@@ -156,7 +156,8 @@ void add_tokenizer(CLI::App& train, CommandContext& context) {
   auto flags = std::make_shared<TrainFlags>();
   CLI::App* command = train.add_subcommand("tokenizer", "A SentencePiece tokenizer, for a decoder that is made anew");
   command->add_option("--config", flags->config, "JSON file (docs/training.md)")->required();
-  command->add_option("--set", flags->overrides, "KEY=VALUE: in place of what the file says")->allow_extra_args(false);
+  command->add_option("--set", flags->overrides, "KEY=VALUE: in place of what the file says; null takes it out")
+      ->allow_extra_args(false);
   command->add_flag("--quiet", flags->quiet, "no progress bar");
   command->add_flag("--json", context.json, "print where it is as JSON");
   command->footer(R"(
@@ -170,7 +171,9 @@ void add_stage(CLI::App& train, CommandContext& context, const std::string& name
   auto flags = std::make_shared<TrainFlags>();
   CLI::App* command = train.add_subcommand(name, what);
   command->add_option("--config", flags->config, "JSON file of the run (docs/training.md)")->required();
-  command->add_option("--set", flags->overrides, "KEY=VALUE: in place of what the file says, such as run.seed=2")
+  command
+      ->add_option("--set", flags->overrides,
+                   "KEY=VALUE: in place of what the file says, such as run.seed=2; null takes it out")
       ->allow_extra_args(false);
   command->add_flag("--resume", flags->resume, "go on from the checkpoint in the config's `out`, if there is one");
   command->add_flag("--quiet", flags->quiet, "no progress bar");

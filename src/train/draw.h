@@ -17,7 +17,8 @@ class Draw {
   std::uint64_t next();
   std::uint64_t below(std::uint64_t bound);  // 0 to bound - 1; bound at least 1
   double unit();                             // 0 to 1, exclusive
-  double gumbel();                           // -log(-log(u))
+  double within(double least, double most) { return least + unit() * (most - least); }
+  double gumbel();  // -log(-log(u))
   bool chance(double share) { return unit() < share; }
   template <typename Item>
   void shuffle(std::vector<Item>& items) {

@@ -220,15 +220,14 @@ class PolicyTask : public Task {
   /// What is drawn is the same in all processes; only one of them goes on to compute vectors, and keeps the state.
   void add_state(std::uint64_t number, Draw& draw) {
     const PolicyConfig& policy = config_.policy;
-    const auto passages = static_cast<std::size_t>(
-        std::llround(policy.passages.least + draw.unit() * (policy.passages.most - policy.passages.least)));
+    const auto passages =
+        static_cast<std::size_t>(std::llround(draw.within(policy.passages.least, policy.passages.most)));
     const QuestionData::Context context = data_.draw_context(number, passages, 1, /*with_right=*/true, draw);
     PolicyState state{
         data_.question(number), QuestionLayout(data_, context.passages, model_.chunk_size()), {}, {}, {}, {}, {}};
     state.number = usable_;
     const std::size_t chunks = state.layout.chunks().size();
-    state.picks =
-        chunks_within_fraction(policy.budget.least + draw.unit() * (policy.budget.most - policy.budget.least), chunks);
+    state.picks = chunks_within_fraction(draw.within(policy.budget.least, policy.budget.most), chunks);
     state.answer = state.question.answer;
     state.answer.push_back(model_.eos());
     if (draw.chance(policy.partial) && state.answer.size() > 1) {

@@ -54,8 +54,8 @@ class QuestionExamples : public ExampleSource {
     // As often from the running text as from passages, of which nothing has to be laid out then.
     if (writes_back && texts_ && draw.chance(0.5)) return texts_->reconstruction_of(n, draw_reconstructed(draw), draw);
     const bool is_missing = draw.chance(config.missing);
-    const auto passages = static_cast<std::size_t>(
-        std::llround(config.passages.least + draw.unit() * (config.passages.most - config.passages.least)));
+    const auto passages =
+        static_cast<std::size_t>(std::llround(draw.within(config.passages.least, config.passages.most)));
     const QuestionData::Context context = data_.draw_context(
         number, passages, static_cast<std::size_t>(config.questions), /*with_right=*/!is_missing, draw);
     const QuestionLayout layout(data_, context.passages, std::max<std::size_t>(1, model_.chunk_size()));
@@ -110,7 +110,7 @@ class QuestionExamples : public ExampleSource {
     const Range& range = config_.questions.expand;
     const std::size_t chunks = layout.chunks().size();
     std::vector<bool> expanded(chunks, false);
-    const double share = range.least + draw.unit() * (range.most - range.least);
+    const double share = draw.within(range.least, range.most);
     for (const std::size_t chunk : draw.sample(chunks, chunks_within_fraction(share, chunks))) expanded[chunk] = true;
     if (!with_answers) return expanded;
     for (const Question& question : questions) {
